@@ -1,0 +1,43 @@
+# `make help` lists the verbs. Nothing here needs an activated environment: the scripts find their own.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-down test lint unit sanity molecule scenarios docs bench-site
+
+help: ## List the verbs
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb text; do printf '  %-12s %s\n' "$$verb" "$$text"; done
+
+setup: ## Install what the demo and the tests need: packages, Docker, Python environment, host images
+	@tests/bin/setup test bookworm trixie
+
+demo: ## Build the medical staff system on Docker hosts with the real site.yml, and say how to reach it
+	@tests/bin/demo up
+
+demo-down: ## Remove the demo's hosts and networks
+	@tests/bin/demo down
+
+test: ## Run every check: lint, unit, sanity, all scenarios (under 25 minutes on two cores)
+	@tests/bin/test
+
+lint: ## YAML, Ansible, Python and shell linters, types, and the rules of the house
+	@tests/bin/setup test
+	@tests/bin/lint
+
+unit: ## Unit tests and strictly rendered templates: seconds, no container
+	@tests/bin/setup test
+	@tests/bin/unit
+
+sanity: ## ansible-test sanity, with nothing ignored
+	@tests/bin/setup test
+	@tests/bin/sanity
+
+molecule: ## One scenario from bare host to verified: make molecule ROLE=nginx [IMAGE=minato-host:trixie]
+	@tests/bin/scenarios $(or $(ROLE),$(error Name the scenario: make molecule ROLE=nginx)) $(IMAGE)
+
+scenarios: ## Every scenario, two at a time
+	@tests/bin/scenarios
+
+docs: ## Regenerate the tables in the READMEs and docs/apps.md from specs and schema
+	@tests/bin/setup test
+	@tests/bin/docs
+
+bench-site: ## Count and time the module calls of a run that changes nothing
+	@tests/bin/bench-site
