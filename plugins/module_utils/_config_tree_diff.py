@@ -1,0 +1,104 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A plan shown as Ansible's `--diff` wants it, with nothing secret in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List, Optional, Tuple
+
+from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan import FILE, LINK, Change, Node, Plan
+
+_KEY = re.compile(r"^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+_HIDDEN = "(content hidden)\n"
+_LARGEST = 1024 * 1024  # bytes of a file that a diff still shows
+
+
+def diff(plan: Plan) -> List[Dict[str, str]]:
+    """Return one entry per change of content and one per change of owner, group or mode."""
+    shown = []
+    for change in plan.changes:
+        if change.rewrites:
+            before, after = _texts(change)
+            shown.append(_entry(change, before, after))
+        if change.before is not None and change.after is not None and not change.before.same_access(change.after):
+            header = f"{change.path} (owner, group, mode)"
+            shown.append({
+                "before_header": header, "before": _access(change.before),
+                "after_header": header, "after": _access(change.after),
+            })  # fmt: skip
+    return shown
+
+
+def _entry(change: Change, before: str, after: str) -> Dict[str, str]:
+    return {
+        "before_header": change.path if change.before is not None else f"{change.path} (absent)",
+        "before": before,
+        "after_header": change.path if change.after is not None else f"{change.path} (absent)",
+        "after": after,
+    }
+
+
+def _access(node: Node) -> str:
+    return f"{node.owner}:{node.group} {node.mode:04o}\n"
+
+
+def _texts(change: Change) -> Tuple[str, str]:
+    nodes = (change.before, change.after)
+    if any(node is not None and node.kind == FILE and node.secret for node in nodes):
+        return _secret_texts(change.before, change.after)
+    before, after = _text(change.before), _text(change.after)
+    return before, after
+
+
+def _text(node: Optional[Node]) -> str:
+    if node is None:
+        return ""
+    if node.kind == LINK:
+        return f"link to {node.target}\n"
+    if node.kind != FILE:
+        return f"{node.kind}, {_access(node)}"
+    content = node.content or b""
+    if len(content) > _LARGEST:
+        return f"({len(content)} bytes, SHA-256 {node.digest()})\n"
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"(binary, {len(content)} bytes, SHA-256 {node.digest()})\n"
+
+
+def _secret_texts(before: Optional[Node], after: Optional[Node]) -> Tuple[str, str]:
+    """Show the names of keys that come, go or change; nothing at all where a file is not plain KEY=value lines."""
+    old, new = env_values(before), env_values(after)
+    if old is None or new is None:
+        return (_HIDDEN if before else ""), (_HIDDEN.replace("hidden", "hidden, changed") if after else "")
+    left = [f"{name}=(hidden)\n" for name in old if name not in new or new[name] != old[name]]
+    right = [f"{name}=(hidden{', changed' if name in old else ''})\n" for name in new if old.get(name) != new[name]]
+    if not left and not right:  # only comments or their order differ
+        return _HIDDEN if before else "", _HIDDEN.replace("hidden", "hidden, changed") if after else ""
+    return "".join(left), "".join(right)
+
+
+def env_values(node: Optional[Node]) -> Optional[Dict[str, str]]:
+    """Return the keys and values of an environment file, or None for anything else.
+
+    A value that goes on over several lines counts as "anything else": its later lines could pass for keys.
+    """
+    values: Dict[str, str] = {}
+    if node is None:
+        return values
+    if node.kind != FILE:
+        return None
+    for line in (node.content or b"").decode("utf-8", "replace").splitlines():
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _KEY.match(text)
+        if match is None:
+            return None
+        value = match.group(2)
+        quote = value[:1]
+        if text.endswith("\\") or (quote in ("'", '"') and (len(value) < 2 or not value.endswith(quote))):
+            return None
+        values[match.group(1)] = value
+    return values

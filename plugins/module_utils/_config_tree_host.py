@@ -1,0 +1,177 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The host as `config_tree` sees it: what is at a path, who owns it, and how one path is written safely."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
+
+from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan import (
+    DIRECTORY,
+    FILE,
+    LINK,
+    OTHER,
+    Current,
+    Node,
+    Wanted,
+    parents,
+)
+
+
+class Accounts:
+    """Owner and group names of this host, looked up once each."""
+
+    def __init__(self) -> None:
+        """Start with nothing looked up."""
+        self._users: Dict[int, str] = {}
+        self._groups: Dict[int, str] = {}
+
+    def user(self, uid: int) -> str:
+        """Return the name of a user id, or its digits."""
+        if uid not in self._users:
+            try:
+                self._users[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                self._users[uid] = str(uid)
+        return self._users[uid]
+
+    def group(self, gid: int) -> str:
+        """Return the name of a group id, or its digits."""
+        if gid not in self._groups:
+            try:
+                self._groups[gid] = grp.getgrgid(gid).gr_name
+            except KeyError:
+                self._groups[gid] = str(gid)
+        return self._groups[gid]
+
+    def uid(self, owner: str) -> Optional[int]:
+        """Return the id of an owner (name or digits), None where the host has no such user."""
+        try:
+            return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
+        except KeyError:
+            return None
+
+    def gid(self, group: str) -> Optional[int]:
+        """Return the id of a group (name or digits), None where the host has no such group."""
+        try:
+            return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        except KeyError:
+            return None
+
+    def named(self, node: Node) -> Node:
+        """Return a node whose digits are names where the host has them, so that both spellings compare equal."""
+        owner = self.user(int(node.owner)) if node.owner.isdigit() else node.owner
+        group = self.group(int(node.group)) if node.group.isdigit() else node.group
+        return node._replace(owner=owner, group=group)
+
+    def missing(self, nodes: Mapping[str, Node]) -> List[str]:
+        """Return one sentence per owner or group that this host lacks."""
+        lacking: Dict[str, str] = {}
+        for path in sorted(nodes):
+            node = nodes[path]
+            if node.kind == LINK:
+                continue
+            if self.uid(node.owner) is None:
+                lacking.setdefault(f"user {node.owner}", path)
+            if self.gid(node.group) is None:
+                lacking.setdefault(f"group {node.group}", path)
+        return [f"{who} does not exist (wanted for {path})" for who, path in lacking.items()]
+
+
+def look(path: str, accounts: Accounts, follow: bool = False) -> Optional[Node]:
+    """Return what is at a path (content read), None where nothing is."""
+    try:
+        info = os.stat(path) if follow else os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    owner, group, mode = accounts.user(info.st_uid), accounts.group(info.st_gid), stat.S_IMODE(info.st_mode)
+    if stat.S_ISDIR(info.st_mode):
+        return Node(DIRECTORY, owner, group, mode)
+    if stat.S_ISLNK(info.st_mode):
+        return Node(LINK, owner, group, 0, target=os.readlink(path))
+    if not stat.S_ISREG(info.st_mode):
+        return Node(OTHER, owner, group, mode)
+    with open(path, "rb") as stream:
+        return Node(FILE, owner, group, mode, content=stream.read())
+
+
+def survey(wanted: Wanted, manifest: Mapping[str, Node], accounts: Accounts) -> Current:
+    """Read every path that a plan may need: wanted, managed, to be removed, and the directories above them."""
+    nodes: Dict[str, Node] = {}
+    children: Dict[str, Set[str]] = {}
+    absent = set(wanted.absent)
+    for path in sorted(set(wanted.nodes) | set(manifest) | absent):
+        found = look(path, accounts)
+        if found is None:
+            continue
+        ours, target = manifest.get(path), wanted.nodes.get(path)
+        nodes[path] = found._replace(secret=bool(ours and ours.secret) or bool(target and target.secret))
+        if found.kind == DIRECTORY and target is None:
+            children[path] = {os.path.join(path, name) for name in os.listdir(path)}
+    above = {parent for path in [*wanted.nodes, *absent] for parent in parents(path)}
+    for path in sorted(above - set(nodes)):
+        # Inside `directory` a link would lead out of the staged copy, so it is seen as the link it is.
+        node = _kind_only(path, follow=not path.startswith(wanted.directory + "/") if wanted.directory else True)
+        if node is not None:
+            nodes[path] = node
+    return Current(nodes, manifest, children)
+
+
+def _kind_only(path: str, follow: bool) -> Optional[Node]:
+    try:
+        mode = (os.stat(path) if follow else os.lstat(path)).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISDIR(mode):
+        return Node(DIRECTORY)
+    return Node(LINK if stat.S_ISLNK(mode) else FILE)
+
+
+def ids(node: Node, accounts: Accounts) -> Tuple[int, int]:
+    """Return uid and gid of a node whose accounts were checked before."""
+    uid, gid = accounts.uid(node.owner), accounts.gid(node.group)
+    if uid is None or gid is None:
+        raise LookupError(f"{node.owner}:{node.group} does not exist")
+    return uid, gid
+
+
+def create(path: str, node: Node, accounts: Accounts) -> None:
+    """Make a file, link or directory where nothing is. A file is never readable by others before its owner is set."""
+    if node.kind == LINK:
+        os.symlink(node.target, path)
+        return
+    uid, gid = ids(node, accounts)
+    if node.kind == DIRECTORY:
+        os.mkdir(path, 0o700)
+    else:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(node.content or b"")
+            stream.flush()
+            os.fsync(stream.fileno())
+    os.chown(path, uid, gid)
+    os.chmod(path, node.mode)
+
+
+def set_access(path: str, node: Node, accounts: Accounts) -> None:
+    """Give an existing file or directory its owner, group and mode."""
+    uid, gid = ids(node, accounts)
+    os.chown(path, uid, gid, follow_symlinks=False)
+    os.chmod(path, node.mode)
+
+
+def sync(paths: Iterable[str]) -> None:
+    """Flush directories to disk, so that a rename in them outlives a power cut."""
+    for path in sorted(set(paths)):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
