@@ -1,0 +1,30 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filters of the playbooks: from the catalog to the apps of a host, and from those to each role's input."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract, wiring
+
+
+class FilterModule:
+    """The filters, each documented beside this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "app_releases": wiring.app_releases,
+            "ca_certificates": wiring.ca_certificates,
+            "certificates": wiring.certificates,
+            "contract": contract.problems,
+            "env_files": wiring.env_files,
+            "logrotate_rules": wiring.logrotate_rules,
+            "nginx_sites": wiring.nginx_sites,
+            "nginx_upstreams": wiring.nginx_upstreams,
+            "node_versions": wiring.node_versions,
+            "pm2_apps": wiring.pm2_apps,
+            "postgres_databases": wiring.postgres_databases,
+            "postgres_roles": wiring.postgres_roles,
+            "select_apps": catalog.select_apps,
+        }

@@ -1,0 +1,267 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the apps of a host to each role's input. The one place that knows where an app's things lie on a host.
+
+Every function takes complete apps (``catalog.select_apps``) and gives the list that the role's argument spec asks for.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import quote
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App, plain
+
+Item = dict[str, t.Any]
+Secrets = t.Mapping[str, t.Mapping[str, str]]
+Databases = t.Mapping[str, t.Mapping[str, t.Any]]
+
+NODE_ROOT = "/opt/node"
+CERTIFICATE_ROOT = "/etc/ssl/fleet"
+CA_ROOT = "/usr/local/share/ca-certificates"
+
+
+def home(app: App) -> str:
+    return f"/opt/{app['name']}"
+
+
+def env_path(app: App) -> str:
+    return f"{home(app)}/shared/.env"
+
+
+def migrate_env_path(app: App) -> str:
+    return f"{home(app)}/migrate.env"
+
+
+def log_dir(app: App) -> str:
+    return f"/var/log/{app['name']}"
+
+
+def node_bin(app: App) -> str:
+    return f"{NODE_ROOT}/{app['node_version']}/bin"
+
+
+def node_versions(apps: list[App]) -> list[str]:
+    """Versions of Node.js that the apps ask for, each once, the first app's first."""
+    return list(dict.fromkeys(app["node_version"] for app in apps if app["runtime"] == "node"))
+
+
+def app_releases(apps: list[App]) -> list[Item]:
+    """Input of the role app."""
+    return [
+        {
+            "name": app["name"],
+            "user": app["name"],
+            "home": home(app),
+            "repository": app["repository"],
+            "version": app["version"],
+            "path_prefix": [node_bin(app)],
+            "install": app["install"],
+            "build": app["build"],
+            "migrate": app["migrate"],
+            "migrate_env_files": [env_path(app), *([migrate_env_path(app)] if "database" in app else [])],
+            "shared": [".env"],
+            "keep": app["keep_releases"],
+            "build_memory_max": app["build_memory_max"],
+        }
+        for app in apps
+    ]
+
+
+def env_files(apps: list[App], secrets: Secrets, databases: Databases) -> list[Item]:
+    """Input of the role env_file: the app's environment, and that of its migrations, which the app cannot read.
+
+    Args:
+        secrets: ``fleet_secrets``: values by app and name.
+        databases: ``fleet_database`` of every database server, by its inventory name.
+
+    Raises:
+        AnsibleFilterError: A secret has no value. The message names the app and the secret, never a value.
+    """
+    files = []
+    for app in apps:
+        name = app["name"]
+        env = {"PORT": app["port"], "HOST": "127.0.0.1", **app["env"]}
+        env.update({key: secret(secrets, name, key) for key in app["secrets"]})
+        files.append(_env_file(env_path(app), name, env))
+        if "database" in app:
+            database = app["database"]
+            env["DATABASE_URL"] = database_url(app, secrets, databases, database["user"], database["password"])
+            files[-1] = _env_file(env_path(app), name, env)
+            migrator = database_url(app, secrets, databases, database["migrator"], database["migrator_password"])
+            files.append(_env_file(migrate_env_path(app), "root", {"MIGRATION_DATABASE_URL": migrator}))
+    return files
+
+
+def _env_file(path: str, owner: str, env: t.Mapping[str, t.Any]) -> Item:
+    values = {key: _text(value) for key, value in env.items()}
+    return {"path": path, "owner": owner, "group": owner, "mode": "0600", "values": values}
+
+
+def _text(value: t.Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def secret(secrets: Secrets, app: str, key: str) -> str:
+    """A secret's value; AnsibleFilterError names the app and the secret where it has none."""
+    value = secrets.get(app, {}).get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise AnsibleFilterError(missing_secret(app, key))
+    return str(value)
+
+
+def missing_secret(app: str, key: str) -> str:
+    """The sentence about a secret without a value."""
+    return f"{app}: the secret {key} has no value. Give it one in fleet_secrets.{app}.{key}, in a vault file."
+
+
+def database_url(app: App, secrets: Secrets, databases: Databases, user: str, password_name: str) -> str:
+    """A libpq connection URI that verifies the server's certificate and name (``sslmode=verify-full``)."""
+    database = app["database"]
+    server = databases[database["server"]]
+    password = quote(secret(secrets, app["name"], password_name), safe="")
+    return (
+        f"postgresql://{user}:{password}@{server['host']}:{server['port']}/{database['name']}"
+        f"?sslmode=verify-full&sslrootcert={quote(ca_file(database['server']), safe='/')}"
+    )
+
+
+def ca_file(server: str) -> str:
+    """Where a database server's CA lies on every host that talks to it."""
+    return f"{CA_ROOT}/{server}.crt"
+
+
+def ca_certificates(databases: Databases) -> list[Item]:
+    """Input of the role base: the CAs of the fleet's database servers."""
+    return [{"name": name, "content": str(server["ca"])} for name, server in sorted(databases.items())]
+
+
+def pm2_apps(apps: list[App]) -> list[Item]:
+    """Input of the role pm2."""
+    return [
+        {
+            "name": app["name"],
+            "user": app["name"],
+            "pm2_home": f"{home(app)}/.pm2",
+            "cwd": f"{home(app)}/current",
+            "script": app["script"],
+            "args": app["args"],
+            "node": f"{node_bin(app)}/node",
+            "instances": app["instances"],
+            "exec_mode": "fork" if app["instances"] == 1 else "cluster",
+            "env": {},
+            "restart_on": [env_path(app)],
+            "max_memory_restart": app["memory_max"],
+            "kill_timeout": 10000,
+            "listen_timeout": 15000,
+            "wait_ready": True,
+            "log_dir": log_dir(app),
+        }
+        for app in apps
+        if app["runtime"] == "node"
+    ]
+
+
+def logrotate_rules(apps: list[App]) -> list[Item]:
+    """Input of the role logrotate. PM2 keeps its log files open, so they are copied and cut, not renamed."""
+    return [
+        {
+            "name": app["name"],
+            "paths": [f"{log_dir(app)}/*.log"],
+            "user": app["name"],
+            "group": app["name"],
+            "frequency": "daily",
+            "keep": 14,
+            "max_size": "100M",
+            "copytruncate": True,
+            "postrotate": "",
+        }
+        for app in apps
+    ]
+
+
+def hosts(apps: list[App]) -> list[str]:
+    """Host names that the apps answer to, each once."""
+    return list(dict.fromkeys(route["host"] for app in apps for route in app["routes"]))
+
+
+def nginx_upstreams(apps: list[App]) -> list[Item]:
+    """Input of the role nginx: one upstream for each app that has a route."""
+    return [{"name": app["name"], "servers": [f"127.0.0.1:{app['port']}"]} for app in apps if app["routes"]]
+
+
+def nginx_sites(apps: list[App], hsts_max_age: int = 300) -> list[Item]:
+    """Input of the role nginx: one site for each host name, with the routes of every app that has some there."""
+    return [
+        {
+            "name": host,
+            "server_names": [host],
+            "certificate": f"{CERTIFICATE_ROOT}/{host}/fullchain.pem",
+            "certificate_key": f"{CERTIFICATE_ROOT}/{host}/privkey.pem",
+            "hsts_max_age": hsts_max_age,
+            "routes": [_nginx_route(app, route) for app in apps for route in app["routes"] if route["host"] == host],
+        }
+        for host in hosts(apps)
+    ]
+
+
+def _nginx_route(app: App, route: Item) -> Item:
+    return {
+        "path": route["path"],
+        "upstream": app["name"],
+        "websocket": route["websocket"],
+        "strip_prefix": route["strip_prefix"],
+        "max_body_size": route["max_body_size"],
+        "read_timeout": route["read_timeout"],
+    }
+
+
+def certificates(apps: list[App]) -> list[Item]:
+    """Input of the role certbot: one certificate for each host name."""
+    return [{"name": host, "domains": [host]} for host in hosts(apps)]
+
+
+def _database_apps(apps: list[App], server: str) -> list[App]:
+    return [app for app in apps if app.get("database", {}).get("server") == server]
+
+
+def postgres_roles(apps: list[App], server: str, secrets: Secrets) -> list[Item]:
+    """Input of the role postgres_schema: the users of one server, each once."""
+    roles: dict[str, Item] = {}
+    for app in _database_apps(apps, server):
+        database = app["database"]
+        for user, password in (("migrator", "migrator_password"), ("user", "password")):
+            name = database[user]
+            value = secret(secrets, app["name"], database[password])
+            roles[name] = {"name": name, "password": value, "login": True}
+    return list(roles.values())
+
+
+def postgres_databases(apps: list[App], server: str) -> list[Item]:
+    """Input of the role postgres_schema: the databases of one server, each with the schemas of its apps."""
+    databases: dict[str, Item] = {}
+    for app in _database_apps(apps, server):
+        wanted = app["database"]
+        database = databases.setdefault(wanted["name"], _postgres_database(wanted["name"]))
+        users = [wanted["migrator"], wanted["user"]]
+        database["connect"] = list(dict.fromkeys([*database["connect"], *users]))
+        database["extensions"] = list(dict.fromkeys([*database["extensions"], *wanted["extensions"]]))
+        grants = {wanted["user"]: "read_write"}
+        database["schemas"].append({"name": wanted["schema"], "owner": wanted["migrator"], "grants": grants})
+        database["search_path"].update({user: [wanted["schema"]] for user in users})
+        database["indexes"] += [{**plain(index), "schema": wanted["schema"]} for index in wanted["indexes"]]
+    return list(databases.values())
+
+
+def _postgres_database(name: str) -> Item:
+    return {
+        "name": name,
+        "owner": f"{name}_owner",
+        "connect": [],
+        "extensions": [],
+        "schemas": [],
+        "search_path": {},
+        "indexes": [],
+    }
