@@ -89,28 +89,31 @@ def _sentences(error: t.Any, apps: list[t.Any]) -> Iterator[str]:
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:
-                yield f"{label}: {_dotted([*path, key])} is missing. {_remedy(_property(rule, key), key)}"
+                yield f"{label}: {_dotted([*path, key])} is missing. {_remedy([*path, key])}"
     elif error.validator == "type":
         wanted = " or ".join(TYPE_NAMES[name] for name in _listed(error.validator_value))
         found = "an empty value" if error.instance is None else json.dumps(error.instance, ensure_ascii=False)
-        yield f"{label}: {here} must be {wanted}, not {found}. {_remedy(rule, _key(path))}"
+        yield f"{label}: {here} must be {wanted}, not {found}. {_remedy(path)}"
     elif error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
-        yield f"{label}: {here}.{error.instance} cannot be the name of an environment variable. Use letters, digits and _."
+        yield f"{label}: {here}.{error.instance} cannot name an environment variable. Use letters, digits and _."
     else:
         found = json.dumps(error.instance, ensure_ascii=False)
-        yield f"{label}: {here} cannot be {found}. {_remedy(rule, _key(path))}"
+        yield f"{label}: {here} cannot be {found}. {_remedy(path)}"
 
 
-def _remedy(rule: Schema, key: str) -> str:
-    example = rule.get("examples", [None])[0]
-    choices = rule.get("enum")
-    written = json.dumps(example, ensure_ascii=False)
-    shown = f"Write one of: {', '.join(map(str, choices))}." if choices else f"For example: `{key}: {written}`."
-    return f"{rule.get('description', '')} {shown}".strip() if choices or example is not None else rule["description"]
-
-
-def _property(rule: Schema, key: str) -> Schema:
-    return resolve(rule["properties"][key])
+def _remedy(path: list[t.Any]) -> str:
+    """What the schema says of the key at this path: its description, and a choice or an example."""
+    rule = schema()["$defs"]["app"]
+    told, key = rule, ""
+    for part in path:
+        rule = resolve(rule["items"] if isinstance(part, int) else rule.get("properties", {}).get(part, {}))
+        if "description" in rule:
+            told, key = rule, part if isinstance(part, str) else key
+    if "enum" in told:
+        return f"{told['description']} Write one of: {', '.join(map(str, told['enum']))}."
+    if "examples" in told:
+        return f"{told['description']} For example: `{key}: {json.dumps(told['examples'][0], ensure_ascii=False)}`."
+    return str(told["description"])
 
 
 def resolve(rule: Schema) -> Schema:
@@ -123,11 +126,6 @@ def resolve(rule: Schema) -> Schema:
 
 def _listed(value: t.Any) -> list[str]:
     return value if isinstance(value, list) else [value]
-
-
-def _key(path: list[t.Any]) -> str:
-    names = [part for part in path if isinstance(part, str)]
-    return names[-1] if names else "name"
 
 
 def _dotted(path: Iterable[t.Any]) -> str:
@@ -155,13 +153,12 @@ def _filled(value: t.Any, rule: Schema) -> t.Any:
     return filled
 
 
-def select_apps(apps: t.Any, names: t.Any, runtime: str | None = None) -> list[App]:
+def select_apps(apps: t.Any, names: t.Any) -> list[App]:
     """The apps of one host, complete, in the order in which the host names them.
 
     Args:
         apps: The catalog (``fleet_apps``).
         names: The host's ``fleet_app_names``.
-        runtime: Only the apps of this runtime.
 
     Raises:
         AnsibleFilterError: The catalog breaks its schema, or a name is not in it.
@@ -173,13 +170,14 @@ def select_apps(apps: t.Any, names: t.Any, runtime: str | None = None) -> list[A
         problems = [unknown_app(name, by_name) for name in names if name not in by_name]
     if problems:
         raise AnsibleFilterError("fleet_apps: " + " ".join(problems))
-    chosen = [complete(by_name[str(name)]) for name in names]
-    return [app for app in chosen if runtime in (None, app["runtime"])]
+    return [complete(by_name[str(name)]) for name in names]
 
 
 def unknown_app(name: str, known: Iterable[str]) -> str:
     """The sentence about an app that a host names and the catalog lacks."""
     names = sorted(known)
     near = nearest(name, names)
-    remedy = f"Write {near} instead" if near else f"Add it to fleet_apps, or name one of: {', '.join(names) or 'none yet'}"
+    remedy = (
+        f"Write {near} instead" if near else f"Add it to fleet_apps, or name one of: {', '.join(names) or 'none yet'}"
+    )
     return f"{name} is not an app of the catalog. {remedy}."

@@ -22,7 +22,9 @@ def megabytes(size: str) -> int:
     return int(size[:-1]) * MEGABYTES[size[-1]]
 
 
-def problems(apps: t.Any, hosts: t.Mapping[str, t.Any], secrets: t.Any, databases: t.Any, base_memory: str) -> list[str]:
+def problems(
+    apps: t.Any, hosts: t.Mapping[str, t.Any], secrets: t.Any, databases: t.Any, base_memory: str
+) -> list[str]:
     """Every breach of the contract, one sentence each: where, what, and what to write instead.
 
     Args:
@@ -39,18 +41,18 @@ def problems(apps: t.Any, hosts: t.Mapping[str, t.Any], secrets: t.Any, database
         return found  # what follows reads keys that the schema has to vouch for
     complete = [catalog.complete(app) for app in listed]
     by_name = {app["name"]: app for app in complete}
-    plain_hosts = {str(name): _host(variables) for name, variables in hosts.items()}
-    used = {name for host in plain_hosts.values() for name in host["apps"]}
-    return [
-        *_repeated_names(complete),
-        *_unknown_apps(plain_hosts, by_name),
-        *(sentence for name in sorted(used & set(by_name)) for sentence in _app_needs(by_name[name], secrets, databases)),
-        *(
-            sentence
-            for name, host in sorted(plain_hosts.items())
-            for sentence in _host_problems(name, host, [by_name[app] for app in host["apps"] if app in by_name], base_memory)
-        ),
-    ]
+    known_hosts = {str(name): _host(variables) for name, variables in sorted(hosts.items())}
+    used = {name for host in known_hosts.values() for name in host["apps"]}
+    found += _repeated_names(complete)
+    found += _unknown_apps(known_hosts, by_name)
+    for name in sorted(used & set(by_name)):
+        found += _app_needs(by_name[name], secrets, databases)
+    for name, host in known_hosts.items():
+        here = [by_name[app] for app in host["apps"] if app in by_name]
+        found += _repeated_ports(name, here)
+        found += _repeated_routes(name, here)
+        found += _memory(name, host["memory_mb"], here, base_memory)
+    return found
 
 
 def _host(variables: t.Mapping[str, t.Any]) -> Host:
@@ -66,7 +68,7 @@ def _repeated_names(apps: list[App]) -> Iterator[str]:
 
 
 def _unknown_apps(hosts: Hosts, known: dict[str, App]) -> Iterator[str]:
-    for host, facts in sorted(hosts.items()):
+    for host, facts in hosts.items():
         for name in facts["apps"]:
             if name not in known:
                 yield f"{host}: fleet_app_names: {catalog.unknown_app(name, known)}"
@@ -87,12 +89,6 @@ def _app_needs(app: App, secrets: t.Any, databases: t.Any) -> Iterator[str]:
         value = values.get(key)
         if not isinstance(value, str) or not value.strip():
             yield wiring.missing_secret(name, key)
-
-
-def _host_problems(host: str, facts: Host, apps: list[App], base_memory: str) -> Iterator[str]:
-    yield from _repeated_ports(host, apps)
-    yield from _repeated_routes(host, apps)
-    yield from _memory(host, facts.get("memory_mb"), apps, base_memory)
 
 
 def _repeated_ports(host: str, apps: list[App]) -> Iterator[str]:
@@ -123,6 +119,6 @@ def _memory(host: str, memory_mb: int | None, apps: list[App], base_memory: str)
     terms = [f"{name} {count} x {size}" if count > 1 else f"{name} {size}" for name, count, size in parts]
     largest = max(parts, key=lambda part: part[1] * megabytes(part[2]))[0]
     yield (
-        f"{host}: memory_max: {' + '.join(terms)} + base {base_memory} = {total} MB, and the host has {memory_mb} MB of RAM. "
-        f"Lower it (the largest is {largest}), move an app to another host, or take a host of {total} MB or more."
+        f"{host}: memory_max: {' + '.join(terms)} + base {base_memory} = {total} MB, and the host has {memory_mb} MB"
+        f" of RAM. Lower it (the largest is {largest}), move an app to another host, or take a host of {total} MB or more."
     )

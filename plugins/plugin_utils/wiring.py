@@ -11,7 +11,6 @@ import typing as t
 from urllib.parse import quote
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App, plain
 
 Item = dict[str, t.Any]

@@ -1,0 +1,54 @@
+"""From the catalog to each role's input, case by case, through the filters as playbooks call them."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.minato.fleet.plugins.filter.fleet import FilterModule
+
+HERE = Path(__file__).parent
+CASES = yaml.safe_load((HERE / "wiring_cases.yml").read_text(encoding="utf-8"))
+FILTERS = FilterModule().filters()
+
+
+@pytest.fixture
+def fleet() -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", yaml.safe_load((HERE / "fleet.yml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["filter"])
+def test_filter(case: dict[str, t.Any], fleet: dict[str, t.Any]) -> None:
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api", "voicedrive-api"])
+    further = [fleet.get(name, name) for name in case.get("with", [])]
+    assert FILTERS[case["filter"]](apps, *further) == case["gives"]
+
+
+def test_ca_certificates(fleet: dict[str, t.Any]) -> None:
+    assert FILTERS["ca_certificates"](fleet["databases"]) == [{"name": "medical-db", "content": "PEM"}]
+
+
+def test_select_apps_takes_the_hosts_order(fleet: dict[str, t.Any]) -> None:
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["voicedrive-api", "medical-api"])
+    assert [app["name"] for app in apps] == ["voicedrive-api", "medical-api"]
+
+
+def test_select_apps_refuses_an_unknown_name(fleet: dict[str, t.Any]) -> None:
+    with pytest.raises(
+        AnsibleFilterError, match=r"medical-apo is not an app of the catalog\. Write medical-api instead"
+    ):
+        FILTERS["select_apps"](fleet["fleet_apps"], ["medical-apo"])
+
+
+def test_a_secret_without_a_value_is_named(fleet: dict[str, t.Any]) -> None:
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api"])
+    with pytest.raises(AnsibleFilterError, match="medical-api: the secret JWT_SECRET has no value"):
+        FILTERS["env_files"](apps, {"medical-api": {"JWT_SECRET": ""}}, fleet["databases"])
+
+
+def test_every_filter_of_the_wiring_has_a_case() -> None:
+    tested = {case["filter"] for case in CASES} | {"select_apps", "ca_certificates", "contract"}
+    assert set(FILTERS) == tested
