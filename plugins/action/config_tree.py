@@ -42,7 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 else:
                     plain.update(encoded(content))
                 files.append(plain)
-        except Wrong as wrong:
+        except ArgumentsError as wrong:
             raise AnsibleActionFail(f"config_tree {args.get('name', '(no name)')}: {wrong}") from None
         args.update(files=files, secrets=secrets)
         result: dict[str, Any] = self._execute_module(module_args=args, task_vars=variables)
@@ -52,7 +52,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return the bytes of one file, rendered or read on the controller."""
         if "content" in entry:
             if not isinstance(entry["content"], str):
-                raise Wrong(f"files: content of {entry['path']} is a {type(entry['content']).__name__}: give a string")
+                raise ArgumentsError(
+                    f"files: content of {entry['path']} is a {type(entry['content']).__name__}: give a string"
+                )
             return entry["content"].encode()
         if "src" in entry:
             real = self._needle("files", entry["src"], entry["path"])
@@ -64,7 +66,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             found: str = self._find_needle(folder, name)
         except AnsibleError:
-            raise Wrong(f"files: {path} wants {name}, which is not in the {folder}/ of this role or playbook") from None
+            raise ArgumentsError(
+                f"files: {path} wants {name}, which is not in the {folder}/ of this role or playbook"
+            ) from None
         return found
 
     def _render(self, entry: Mapping[str, Any], variables: dict[str, Any]) -> bytes:
@@ -79,16 +83,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             rendered = templar.template(text, escape_backslashes=False, overrides={"trim_blocks": True})
         except AnsibleUndefinedVariable as error:
-            raise Wrong(f"template {name} (for {path}): {error.message}") from None
+            raise ArgumentsError(f"template {name} (for {path}): {error.message}") from None
         except AnsibleError as error:
             # The message of any other error may quote the value that it stumbled over.
             why = type(error).__name__ + " (message withheld: the file is secret)" if is_secret(entry) else str(error)
-            raise Wrong(f"template {name} (for {path}): {why}") from None
+            raise ArgumentsError(f"template {name} (for {path}): {why}") from None
         content = "" if rendered is None else str(rendered)
         return (content if not content or content.endswith("\n") else content + "\n").encode()
 
 
-class Wrong(Exception):
+class ArgumentsError(Exception):
     """The task's arguments cannot be used. The message says what, where and what to write instead."""
 
 
@@ -111,13 +115,13 @@ def check_keys(args: Mapping[str, Any]) -> None:
     for key, known in _ENTRY_KEYS.items():
         entries = args.get(key) or []
         if not isinstance(entries, Sequence) or isinstance(entries, str):
-            raise Wrong(f"{key} is a {type(entries).__name__}: give a list")
+            raise ArgumentsError(f"{key} is a {type(entries).__name__}: give a list")
         for number, entry in enumerate(entries, 1):
             where = f"{key}, entry {number}"
             if not isinstance(entry, Mapping):
-                raise Wrong(f"{where} is a {type(entry).__name__}: give a dictionary with path")
+                raise ArgumentsError(f"{where} is a {type(entry).__name__}: give a dictionary with path")
             if not isinstance(entry.get("path"), str):
-                raise Wrong(f"{where} has no path")
+                raise ArgumentsError(f"{where} has no path")
             where = f"{key}, entry {number} ({entry['path']})"
             _known(entry, known, where)
             if key == "files":
@@ -127,11 +131,11 @@ def check_keys(args: Mapping[str, Any]) -> None:
 def _check_file(entry: Mapping[str, Any], where: str) -> None:
     given = [source for source in _SOURCES if source in entry]
     if len(given) != 1:
-        raise Wrong(f"{where}: give exactly one of {', '.join(_SOURCES)}, not {' and '.join(given) or 'none'}")
+        raise ArgumentsError(f"{where}: give exactly one of {', '.join(_SOURCES)}, not {' and '.join(given) or 'none'}")
     if not isinstance(entry.get("secret", False), bool):
-        raise Wrong(f"{where}: secret must be true or false, not {entry['secret']!r}")
+        raise ArgumentsError(f"{where}: secret must be true or false, not {entry['secret']!r}")
     if entry.get("vars") is not None and not isinstance(entry["vars"], Mapping):
-        raise Wrong(f"{where}: vars must be a dictionary")
+        raise ArgumentsError(f"{where}: vars must be a dictionary")
 
 
 def _known(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -139,4 +143,4 @@ def _known(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise Wrong(f"{where} has an unknown key {key}{hint} Known: {', '.join(known)}")
+            raise ArgumentsError(f"{where} has an unknown key {key}{hint} Known: {', '.join(known)}")

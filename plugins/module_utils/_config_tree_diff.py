@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Iterable
 
 from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan import FILE, LINK, Change, Node, Plan
 
 _KEY = re.compile(r"^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _HIDDEN = "(content hidden)\n"
+_SHORTEST = 4  # characters; masking less than that would blank out half of a message and hide no secret
 _LARGEST = 1024 * 1024  # bytes of a file that a diff still shows
 
 
-def diff(plan: Plan) -> List[Dict[str, str]]:
+def diff(plan: Plan) -> list[dict[str, str]]:
     """Return one entry per change of content and one per change of owner, group or mode."""
     shown = []
     for change in plan.changes:
@@ -30,7 +31,7 @@ def diff(plan: Plan) -> List[Dict[str, str]]:
     return shown
 
 
-def _entry(change: Change, before: str, after: str) -> Dict[str, str]:
+def _entry(change: Change, before: str, after: str) -> dict[str, str]:
     return {
         "before_header": change.path if change.before is not None else f"{change.path} (absent)",
         "before": before,
@@ -43,7 +44,7 @@ def _access(node: Node) -> str:
     return f"{node.owner}:{node.group} {node.mode:04o}\n"
 
 
-def _texts(change: Change) -> Tuple[str, str]:
+def _texts(change: Change) -> tuple[str, str]:
     nodes = (change.before, change.after)
     if any(node is not None and node.kind == FILE and node.secret for node in nodes):
         return _secret_texts(change.before, change.after)
@@ -51,7 +52,7 @@ def _texts(change: Change) -> Tuple[str, str]:
     return before, after
 
 
-def _text(node: Optional[Node]) -> str:
+def _text(node: Node | None) -> str:
     if node is None:
         return ""
     if node.kind == LINK:
@@ -67,7 +68,7 @@ def _text(node: Optional[Node]) -> str:
         return f"(binary, {len(content)} bytes, SHA-256 {node.digest()})\n"
 
 
-def _secret_texts(before: Optional[Node], after: Optional[Node]) -> Tuple[str, str]:
+def _secret_texts(before: Node | None, after: Node | None) -> tuple[str, str]:
     """Show the names of keys that come, go or change; nothing at all where a file is not plain KEY=value lines."""
     old, new = env_values(before), env_values(after)
     if old is None or new is None:
@@ -79,12 +80,12 @@ def _secret_texts(before: Optional[Node], after: Optional[Node]) -> Tuple[str, s
     return "".join(left), "".join(right)
 
 
-def env_values(node: Optional[Node]) -> Optional[Dict[str, str]]:
+def env_values(node: Node | None) -> dict[str, str] | None:
     """Return the keys and values of an environment file, or None for anything else.
 
     A value that goes on over several lines counts as "anything else": its later lines could pass for keys.
     """
-    values: Dict[str, str] = {}
+    values: dict[str, str] = {}
     if node is None:
         return values
     if node.kind != FILE:
@@ -102,3 +103,14 @@ def env_values(node: Optional[Node]) -> Optional[Dict[str, str]]:
             return None
         values[match.group(1)] = value
     return values
+
+
+def secret_values(nodes: Iterable[Node]) -> list[str]:
+    """Return what must not show up in a command's output, the longest first: values and lines of secret files."""
+    found: set[str] = set()
+    for node in nodes:
+        if node.kind == FILE and node.secret:
+            found.update((env_values(node) or {}).values())
+            found.update((node.content or b"").decode("utf-8", "replace").splitlines())
+    plain = {text.strip().strip("'\"") for text in found}
+    return sorted((text for text in found | plain if len(text) >= _SHORTEST), key=len, reverse=True)

@@ -8,7 +8,7 @@ import grp
 import os
 import pwd
 import stat
-from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Iterable, Mapping
 
 from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan import (
     DIRECTORY,
@@ -27,8 +27,8 @@ class Accounts:
 
     def __init__(self) -> None:
         """Start with nothing looked up."""
-        self._users: Dict[int, str] = {}
-        self._groups: Dict[int, str] = {}
+        self._users: dict[int, str] = {}
+        self._groups: dict[int, str] = {}
 
     def user(self, uid: int) -> str:
         """Return the name of a user id, or its digits."""
@@ -48,14 +48,14 @@ class Accounts:
                 self._groups[gid] = str(gid)
         return self._groups[gid]
 
-    def uid(self, owner: str) -> Optional[int]:
+    def uid(self, owner: str) -> int | None:
         """Return the id of an owner (name or digits), None where the host has no such user."""
         try:
             return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
         except KeyError:
             return None
 
-    def gid(self, group: str) -> Optional[int]:
+    def gid(self, group: str) -> int | None:
         """Return the id of a group (name or digits), None where the host has no such group."""
         try:
             return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
@@ -68,9 +68,9 @@ class Accounts:
         group = self.group(int(node.group)) if node.group.isdigit() else node.group
         return node._replace(owner=owner, group=group)
 
-    def missing(self, nodes: Mapping[str, Node]) -> List[str]:
+    def missing(self, nodes: Mapping[str, Node]) -> list[str]:
         """Return one sentence per owner or group that this host lacks."""
-        lacking: Dict[str, str] = {}
+        lacking: dict[str, str] = {}
         for path in sorted(nodes):
             node = nodes[path]
             if node.kind == LINK:
@@ -82,7 +82,7 @@ class Accounts:
         return [f"{who} does not exist (wanted for {path})" for who, path in lacking.items()]
 
 
-def look(path: str, accounts: Accounts, follow: bool = False) -> Optional[Node]:
+def look(path: str, accounts: Accounts, follow: bool = False) -> Node | None:
     """Return what is at a path (content read), None where nothing is."""
     try:
         info = os.stat(path) if follow else os.lstat(path)
@@ -96,13 +96,13 @@ def look(path: str, accounts: Accounts, follow: bool = False) -> Optional[Node]:
     if not stat.S_ISREG(info.st_mode):
         return Node(OTHER, owner, group, mode)
     with open(path, "rb") as stream:
-        return Node(FILE, owner, group, mode, content=stream.read())
+        return Node(FILE, owner, group, mode, content=stream.read(), mtime_ns=info.st_mtime_ns)
 
 
 def survey(wanted: Wanted, manifest: Mapping[str, Node], accounts: Accounts) -> Current:
     """Read every path that a plan may need: wanted, managed, to be removed, and the directories above them."""
-    nodes: Dict[str, Node] = {}
-    children: Dict[str, Set[str]] = {}
+    nodes: dict[str, Node] = {}
+    children: dict[str, set[str]] = {}
     absent = set(wanted.absent)
     for path in sorted(set(wanted.nodes) | set(manifest) | absent):
         found = look(path, accounts)
@@ -121,7 +121,7 @@ def survey(wanted: Wanted, manifest: Mapping[str, Node], accounts: Accounts) -> 
     return Current(nodes, manifest, children)
 
 
-def _kind_only(path: str, follow: bool) -> Optional[Node]:
+def _kind_only(path: str, follow: bool) -> Node | None:
     try:
         mode = (os.stat(path) if follow else os.lstat(path)).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -131,7 +131,7 @@ def _kind_only(path: str, follow: bool) -> Optional[Node]:
     return Node(LINK if stat.S_ISLNK(mode) else FILE)
 
 
-def ids(node: Node, accounts: Accounts) -> Tuple[int, int]:
+def ids(node: Node, accounts: Accounts) -> tuple[int, int]:
     """Return uid and gid of a node whose accounts were checked before."""
     uid, gid = accounts.uid(node.owner), accounts.gid(node.group)
     if uid is None or gid is None:
@@ -155,6 +155,8 @@ def create(path: str, node: Node, accounts: Accounts) -> None:
             os.fsync(stream.fileno())
     os.chown(path, uid, gid)
     os.chmod(path, node.mode)
+    if node.mtime_ns:
+        os.utime(path, ns=(node.mtime_ns, node.mtime_ns))
 
 
 def set_access(path: str, node: Node, accounts: Accounts) -> None:

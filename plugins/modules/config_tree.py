@@ -11,26 +11,32 @@ short_description: Put a whole set of configuration files in place, or none of i
 version_added: 0.1.0
 description:
   - Takes every file, directory and link that one service needs as one set, in one call per host.
-  - Templates are rendered on the controller. The host then compares, stages, validates the staged set with the service's own checker,
+  - Templates are rendered on the controller. The host then compares, stages, validates the staged set with the
+    service's own checker,
     swaps it in, removes what the set managed and no longer wants, and reloads the service.
   - Nothing changes where the validation fails; the old set is back and serving where the reload fails.
-  - A run killed at any moment leaves every path with its old or its new content; the next run finishes or undoes the half-made swap
+  - A run killed at any moment leaves every path with its old or its new content; the next run finishes or undoes
+    the half-made swap
     from its journal.
-  - A file that the set never managed is never touched, unless it is wanted or listed under O(absent); then a copy is kept.
+  - A file that the set never managed is never touched, unless it is wanted or listed under O(absent); then a copy
+    is kept.
 author:
   - The minato.fleet maintainers (@minato-fleet)
 options:
   name:
     description:
-      - Name of the set. Its books (manifest, journal, backups) live in C(/var/lib/minato/config_tree/<name>/), readable by root only.
+      - Name of the set. Its books (manifest, journal, backups) live in C(/var/lib/minato/config_tree/<name>/),
+        readable by root only.
       - A set keeps its name for ever; under another name it would forget which files it manages.
     type: str
     required: true
   directory:
     description:
-      - A directory in which all paths of the set lie. It is then staged as a whole (what the set does not manage is carried over as it is)
+      - A directory in which all paths of the set lie. It is then staged as a whole (what the set does not manage is
+        carried over as it is)
         and swapped by one rename.
-      - Where one rename is impossible (a mount point, a file system without C(RENAME_EXCHANGE)) the files are renamed one by one under the journal.
+      - Where one rename is impossible (a mount point, a file system without C(RENAME_EXCHANGE)) the files are
+        renamed one by one under the journal.
     type: path
   files:
     description: Regular files of the set.
@@ -43,7 +49,9 @@ options:
         type: str
         required: true
       template:
-        description: Jinja template, searched for in the role's C(templates/). Exactly one of O(files[].template), O(files[].content), O(files[].src).
+        description:
+          - Jinja template, searched for in the role's C(templates/). Exactly one of O(files[].template),
+            O(files[].content), O(files[].src).
         type: str
       vars:
         description: Variables for this template alone.
@@ -118,7 +126,8 @@ options:
     default: []
   validate:
     description:
-      - Commands (no shell) that check the staged set. Each sees it at its final paths, in a mount namespace of its own.
+      - Commands (no shell) that check the staged set. Each sees it at its final paths, in a mount namespace of its
+        own.
       - They run only when something changes, and not in check mode.
     type: list
     elements: str
@@ -202,7 +211,7 @@ swap:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._config_tree import Failed, Refused, run
+from ansible_collections.minato.fleet.plugins.module_utils._config_tree import InputError, RunError, run
 
 _ACCESS = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 
@@ -255,8 +264,8 @@ def main() -> None:
     )
     try:
         result = run(module.params, check=module.check_mode, with_diff=module._diff, warn=module.warn)
-    except (Refused, Failed) as error:
-        module.fail_json(msg=str(error), invocation={}, **getattr(error, "facts", {}))
+    except (InputError, RunError) as error:
+        module.fail_json(msg=str(error), invocation={})
     module.exit_json(invocation={}, **result)
 
 
