@@ -1,0 +1,163 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Rights: what a preset allows, which GRANT and REVOKE lead from one access list to another, and whose rights the
+master borrows meanwhile. It is no superuser, and from PostgreSQL 16 on not even a member of the roles that it made.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_sql import (
+    Names,
+    Part,
+    Raw,
+    Statement,
+    name,
+    names,
+)
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_types import Acl, Current, Relation
+
+# What a preset allows on each kind of object in a schema.
+PRESETS: dict[str, dict[str, list[str]]] = {
+    "read_write": {
+        "schema": ["USAGE"],
+        "table": ["SELECT", "INSERT", "UPDATE", "DELETE"],
+        "sequence": ["USAGE", "SELECT"],
+    },
+    "read_only": {"schema": ["USAGE"], "table": ["SELECT"], "sequence": ["SELECT"]},
+}
+
+
+def acl_changes(
+    database: str,
+    target: str,
+    parts: dict[str, Part],
+    what: str,
+    needs: tuple[str, ...],
+    have: Acl,
+    allowed: Acl,
+    limits: Acl | None = None,
+    before: str = "",
+) -> list[Statement]:
+    """The statements that leave each role of `allowed` with exactly these privileges; with `limits`, of those there."""
+    statements = []
+    for role, privileges in allowed.items():
+        held = [held for held in have.get(role, []) if limits is None or held in limits[role]]
+        grantee: Part = name(role) if role else Raw("PUBLIC")
+        for verb, to, change in (
+            ("REVOKE", "FROM", sorted(set(held) - set(privileges))),
+            ("GRANT", "TO", [wanted for wanted in privileges if wanted not in held]),
+        ):
+            if change:
+                lacks = "lacks" if verb == "GRANT" else "should not have"
+                why = f"{what}: {role or 'everybody'} {lacks} {', '.join(change)}"
+                own: dict[str, Part] = {**parts, "privileges": Raw(", ".join(change)), "role": grantee}
+                template = f"{before}{verb} {{privileges}} ON {target} {to} {{role}}"
+                statements.append(Statement(database, template, own, why, needs))
+    return statements
+
+
+def relation_changes(
+    database: str, owner: str, relations: Sequence[Relation], presets: dict[str, str]
+) -> list[Statement]:
+    """The same for the tables and sequences of one schema, those that lack the same in one statement.
+
+    `presets` is {role: preset, or "" for nothing}; `owner` is the schema's.
+    """
+    groups: dict[tuple[str, str, str, str, tuple[str, ...]], list[Relation]] = {}
+    for relation in relations:
+        kind = relation["kind"]
+        for role, preset in presets.items():
+            if role == relation["owner"]:
+                continue
+            wanted = PRESETS[preset][kind] if preset else []
+            held = relation["acl"].get(role, [])
+            for verb, change in (
+                ("REVOKE", sorted(set(held) - set(wanted))),
+                ("GRANT", [privilege for privilege in wanted if privilege not in held]),
+            ):
+                if change:
+                    groups.setdefault((verb, kind, role, relation["owner"], tuple(change)), []).append(relation)
+    statements = []
+    for (verb, kind, role, holder, privileges), found in groups.items():
+        parts: dict[str, Part] = {
+            "privileges": Raw(", ".join(privileges)),
+            "relations": Names(tuple((relation["schema"], relation["name"]) for relation in found)),
+            "role": name(role),
+        }
+        template = (
+            f"{verb} {{privileges}} ON {kind.upper()} {{relations}} {'TO' if verb == 'GRANT' else 'FROM'} {{role}}"
+        )
+        lacks = "lacks" if verb == "GRANT" else "should not have"
+        why = f"{role} {lacks} {', '.join(privileges)} on {len(found)} {kind}{'s' if len(found) > 1 else ''}"
+        statements.append(Statement(database, template, parts, why, (owner, holder)))
+    return statements
+
+
+def borrowed(current: Current, statements: list[Statement], lasting: bool = False) -> list[Statement]:
+    """The statements, between the loan of the roles that they need and its return.
+
+    In one transaction a loan leaves no trace when the run is killed. A `lasting` one is committed, because what it is
+    for cannot run in a transaction; so it has a form that nobody else uses, by which `returned` knows it again.
+    """
+    if not statements or current["superuser"]:
+        return statements
+    master = current["master"]
+    lent = []
+    for role in dict.fromkeys(role for statement in statements for role in statement.needs):
+        have = current["roles"].get(role)
+        if role != master and not (have and have["usable"] and not _forgotten(current, role)):
+            lent.append(role)
+    if not lent:
+        return statements
+    database = statements[0].database
+    if current["version"] < 160000:
+        options = " WITH ADMIN OPTION" if lasting else ""
+    else:
+        options = " WITH INHERIT TRUE, SET FALSE" if lasting else " WITH INHERIT TRUE, SET TRUE"
+    parts: dict[str, Part] = {"roles": names(lent), "master": name(master)}
+    loan = Statement(
+        database,
+        "GRANT {roles} TO {master}" + options,
+        parts,
+        "rights that the next statements need",
+        autocommit=lasting,
+    )
+    back = Statement(
+        database, "REVOKE {roles} FROM {master}", parts, "rights that are not needed any more", autocommit=lasting
+    )
+    before = [_own(current, role, database, lasting) for role in lent]
+    return [loan, *statements, back, *(statement for statement in before if statement)]
+
+
+def returned(current: Current) -> list[Statement]:
+    """The return of what a run that was killed had borrowed."""
+    roles = [role for role in current["roles"] if _forgotten(current, role)]
+    if not roles:
+        return []
+    parts: dict[str, Part] = {"roles": names(roles), "master": name(current["master"])}
+    return [Statement("", "REVOKE {roles} FROM {master}", parts, "borrowed by a run that did not end")]
+
+
+def _forgotten(current: Current, role: str) -> bool:
+    grant = current["roles"][role]["own_grant"]
+    if not grant:
+        return False
+    if current["version"] < 160000:
+        return grant["admin"]
+    return grant["inherit"] and not grant["set"] and not grant["admin"]
+
+
+def _own(current: Current, role: str, database: str, lasting: bool) -> Statement | None:
+    """A membership that the master had given itself before and that the loan replaced: put it back."""
+    have = current["roles"].get(role)
+    grant = have["own_grant"] if have else None
+    if not grant or _forgotten(current, role):
+        return None
+    options = ", ".join(
+        f"{option.upper()} {'TRUE' if grant[option] else 'FALSE'}" for option in ("admin", "inherit", "set")
+    )
+    parts: dict[str, Part] = {"role": name(role), "master": name(current["master"])}
+    template = "GRANT {role} TO {master}" + (f" WITH {options}" if current["version"] >= 160000 else "")
+    return Statement(database, template, parts, "as it was before", autocommit=lasting)
