@@ -1,0 +1,40 @@
+"""What the tests of every scenario share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def play_role(tmp_path: Path) -> Play:
+    """Run a role once more, with other variables: ``play_role("nodejs", {"nodejs_versions": ["20"]}, hosts="npm")``.
+
+    Further arguments go to ansible-playbook. Nothing is raised: the test looks at returncode and
+    stdout, which holds stderr too.
+    """
+
+    def play(
+        role: str, variables: dict[str, Any], *arguments: str, hosts: str = "all"
+    ) -> subprocess.CompletedProcess[str]:
+        roles = [{"role": f"minato.fleet.{role}", "vars": variables}]
+        plays = [{"hosts": hosts, "gather_facts": True, "gather_subset": ["min"], "roles": roles}]
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps(plays), encoding="utf-8")
+        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(playbook), *arguments]
+        # One line per message, so that a test can look for a sentence.
+        plain = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        environment = {**os.environ, **plain}
+        return subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment
+        )
+
+    return play
