@@ -119,6 +119,7 @@ def _memory(host: str, memory_mb: int | None, apps: list[App], base_memory: str)
     terms = [f"{name} {count} x {size}" if count > 1 else f"{name} {size}" for name, count, size in parts]
     largest = max(parts, key=lambda part: part[1] * megabytes(part[2]))[0]
     yield (
-        f"{host}: memory_max: {' + '.join(terms)} + base {base_memory} = {total} MB, and the host has {memory_mb} MB"
-        f" of RAM. Lower it (the largest is {largest}), move an app to another host, or take a host of {total} MB or more."
+        f"{host}: memory_max: {' + '.join(terms)} + base {base_memory} = {total} MB,"
+        f" and the host has {memory_mb} MB of RAM."
+        f" Lower it (the largest is {largest}), move an app to another host, or take a host of {total} MB or more."
     )

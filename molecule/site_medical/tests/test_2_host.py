@@ -1,0 +1,91 @@
+"""S1's host from inside: who runs what, who may read what, and who listens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_node_runs_as_the_apps_user_and_never_as_root(app_host: Any) -> None:
+    """S1.5: their write-up ran PM2 as root; ours does not."""
+    owners = app_host.check_output("ps -eo user:32,args").splitlines()
+    node = [line.split()[0] for line in owners if "node" in line or "PM2" in line]
+    assert node
+    assert set(node) == {"medical-api"}
+
+
+def test_the_running_process_is_the_current_release(app_host: Any) -> None:
+    current = app_host.check_output("readlink -f /opt/medical-api/current")
+    pids = app_host.check_output("pgrep -u medical-api -f current/server.js || pgrep -u medical-api -f server.js").split()
+    assert current in {app_host.check_output(f"readlink /proc/{pid}/cwd") for pid in pids}
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "owner"),
+    [
+        ("/opt/medical-api/shared/.env", 0o600, "medical-api"),
+        ("/opt/medical-api/migrate.env", 0o600, "root"),
+        ("/opt/medical-api", 0o755, "root"),
+        ("/opt/medical-api/.pm2", 0o700, "medical-api"),
+    ],
+)
+def test_modes_and_owners(app_host: Any, path: str, mode: int, owner: str) -> None:
+    """S1.4: secrets are for one reader each."""
+    file = app_host.file(path)
+    assert (file.mode, file.user) == (mode, owner)
+
+
+def test_the_app_cannot_change_its_own_release(app_host: Any) -> None:
+    attempt = app_host.run(
+        "setpriv --reuid=medical-api --regid=medical-api --init-groups sh -c 'echo x >> /opt/medical-api/current/server.js'"
+    )
+    assert attempt.rc != 0
+    assert "Permission denied" in attempt.stderr
+
+
+def test_only_the_web_listens_to_the_world(app_host: Any) -> None:
+    listening = app_host.check_output("ss -Hltn").splitlines()
+    addresses = {line.split()[3] for line in listening}
+    world = {address.rsplit(":", 1)[1] for address in addresses if not address.startswith(("127.", "[::1]"))}
+    assert world == {"80", "443"}
+    assert "127.0.0.1:3000" in addresses
+
+
+def test_no_secret_outside_its_file(app_host: Any, secrets: dict[str, str]) -> None:
+    """Not in the journal, not in a log, not in a process list, not in PM2's own files, not in a release."""
+    values = [value for name, value in secrets.items() if name != "ADMIN_PASSWORD"]
+    assert len(values) >= 3
+    patterns = " ".join(f"-e {value}" for value in values)
+    assert app_host.run(f"journalctl --no-pager -o export | grep -aF {patterns}").stdout == ""
+    assert app_host.run(f"ps axww -o args | grep -v grep | grep -F {patterns}").stdout == ""
+    found = app_host.run(f"grep -rlF {patterns} /var/log /opt /etc /var/lib/minato /tmp /run 2>/dev/null").stdout.split()
+    assert set(found) == {"/opt/medical-api/shared/.env", "/opt/medical-api/migrate.env"}
+
+
+def test_the_database_refuses_plain_text(app_host: Any, secrets: dict[str, str]) -> None:
+    code = (
+        "import os, psycopg2; psycopg2.connect(host='db.medical.test', dbname='medical_system', user='app_user',"
+        " password=os.environ['PW'], sslmode='disable')"
+    )
+    attempt = app_host.run(f"PW={secrets['DATABASE_PASSWORD']} python3 -c \"{code}\"")
+    assert attempt.rc != 0
+    assert "no encryption" in attempt.stderr
+
+
+def test_time_zone_and_journal_cap(app_host: Any) -> None:
+    """S1.10, S1.11."""
+    assert app_host.check_output("date +%Z") == "JST"
+    assert "SystemMaxUse=" in app_host.check_output("systemd-analyze cat-config systemd/journald.conf")
+
+
+def test_logs_are_rotated(app_host: Any) -> None:
+    """S1.11: disk filled by logs."""
+    assert app_host.run("logrotate --debug /etc/logrotate.d/medical-api").rc == 0
+    assert app_host.service("logrotate.timer").is_enabled
+
+
+def test_security_updates_are_on(app_host: Any) -> None:
+    """S1.10."""
+    assert app_host.service("apt-daily-upgrade.timer").is_enabled
+    assert "Debian-Security" in app_host.check_output("apt-config dump Unattended-Upgrade")

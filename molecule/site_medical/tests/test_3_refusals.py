@@ -1,0 +1,36 @@
+"""What site.yml refuses, it refuses before the first change: the table is run through the real playbook."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+CASES = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
+APP = yaml.safe_load((ROOT / "inventories/example/group_vars/all/apps.yml").read_text(encoding="utf-8"))["fleet_apps"][0]
+
+
+def catalog_of(case: dict[str, Any]) -> list[dict[str, Any]]:
+    app = copy.deepcopy(APP)
+    app.update(case.get("set", {}))
+    for key in case.get("unset", []):
+        del app[key]
+    bare = {key: value for key, value in app.items() if key not in ("database", "secrets")}
+    return [app, {**bare, **case["also"]}] if "also" in case else [app]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
+def test_refused_before_the_first_change(case: dict[str, Any], run_playbook: Any) -> None:
+    variables = {"fleet_apps": catalog_of(case), **case.get("vars", {})}
+    run = run_playbook("site", "--extra-vars", json.dumps(variables))
+    assert run.returncode != 0, run.stdout
+    output = run.stdout.replace('\\"', '"')
+    assert case["says"] in output
+    assert "Nothing was changed." in output
+    assert output.count("TASK [") == 2, "more was run than learning the hosts and holding the catalog against them"
+    assert "changed=0" in output.split("PLAY RECAP")[1]
