@@ -7,6 +7,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { Client } = require('pg');
 
+require('dotenv').config({ path: path.join(__dirname, '..', '.env'), quiet: true });
+
 const DIRECTORY = path.join(__dirname, '..', 'migrations');
 const LOCK = 4711_0001; // any number, as long as all runners take the same
 

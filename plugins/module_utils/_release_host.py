@@ -1,0 +1,199 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An app's releases on disk: what is there, and each small change, such that a stop in the middle does no harm."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import pwd
+import shutil
+import stat
+from typing import Any
+
+from ansible_collections.minato.fleet.plugins.module_utils._releases import ID, Found, parse_manifest
+
+
+class HostError(Exception):
+    """The host is not as the step needs it. The text says what to do."""
+
+
+def now() -> str:
+    """This moment, UTC, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Releases:
+    """The releases below one home directory, run by one user."""
+
+    def __init__(self, home: str, user: str) -> None:
+        self.home = home
+        self.user = user
+        self.root = os.path.join(home, "releases")
+        self.link = os.path.join(home, "current")
+        self.shared = os.path.join(home, "shared")
+
+    def directory(self, release_id: str) -> str:
+        """Path of a release; refuses what is no id, so that nothing else is ever built or removed."""
+        if not ID.match(release_id):
+            raise HostError(f"{release_id} is not the id of a release")
+        return os.path.join(self.root, release_id)
+
+    def manifest_path(self, release_id: str) -> str:
+        return self.directory(release_id) + ".json"
+
+    def manifest(self, release_id: str) -> dict[str, Any]:
+        """The manifest's keys; empty if there is none to read."""
+        try:
+            with open(self.manifest_path(release_id), encoding="utf-8") as stream:
+                return parse_manifest(stream.read())
+        except (FileNotFoundError, UnicodeDecodeError):
+            return {}
+
+    def found(self) -> list[Found]:
+        """Every release, finished or not, in the order of their ids. Empty where nothing was ever deployed."""
+        try:
+            names = os.listdir(self.root)
+        except FileNotFoundError:
+            return []
+        ids = {name[: -len(".json")] if name.endswith(".json") else name for name in names}
+        releases = []
+        for release_id in sorted(filter(ID.match, ids)):
+            manifest = self.manifest(release_id)
+            complete = os.path.isdir(self.directory(release_id))
+            releases.append(Found(release_id, manifest.get("state", ""), manifest.get("commit", ""), complete))
+        return releases
+
+    def current(self) -> str | None:
+        """Id of the release that ``current`` points to, or None."""
+        try:
+            target = os.path.join(self.home, os.readlink(self.link))
+        except OSError:
+            return None
+        directory, name = os.path.split(os.path.normpath(target))
+        return name if directory == self.root and ID.match(name) else None
+
+    def write_manifest(self, release_id: str, **changes: Any) -> dict[str, Any]:
+        """Merge ``changes`` into the manifest, in one rename, and on disk when this returns."""
+        path = self.manifest_path(release_id)
+        manifest = {**self.manifest(release_id), **changes}
+        with open(path + ".new", "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            json.dump(manifest, stream, indent=2, ensure_ascii=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(path + ".new", path)
+        return manifest
+
+    def account(self) -> tuple[int, int]:
+        """(uid, gid) of the app's user."""
+        try:
+            entry = pwd.getpwnam(self.user)
+        except KeyError:
+            raise HostError(f"user {self.user} does not exist: run the entry point accounts first") from None
+        return entry.pw_uid, entry.pw_gid
+
+    def create(self, release_id: str, **facts: Any) -> str:
+        """An empty directory for a release, and the manifest that calls it unfinished."""
+        if not os.path.isdir(self.root):
+            raise HostError(f"{self.root} does not exist: run the entry point accounts first")
+        self.account()
+        directory = self.directory(release_id)
+        known = {"id": release_id, "state": "building", "created_at": now(), "activated_at": None}
+        self.write_manifest(release_id, **known, **facts)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.mkdir(directory, 0o700)
+        return directory
+
+    def remove(self, release_id: str) -> None:
+        """Remove a release. The manifest goes first: what a stop leaves counts as unfinished, never as usable."""
+        if release_id == self.current():
+            raise HostError(f"{release_id} is the running release")
+        directory = self.directory(release_id)
+        for path in (self.manifest_path(release_id), self.manifest_path(release_id) + ".new"):
+            if os.path.lexists(path):
+                os.unlink(path)
+        if os.path.lexists(directory):
+            shutil.rmtree(directory)
+
+    def link_shared(self, release_id: str, shared: list[str]) -> None:
+        """Link what outlives a release, and the manifest, into it. ``uploads/``: a directory, made if it is missing."""
+        directory = self.directory(release_id)
+        uid, gid = self.account()
+        _replace_by_link(directory, "RELEASE.json", self.manifest_path(release_id))
+        for entry in shared:
+            name = entry.rstrip("/")
+            target = os.path.join(self.shared, name)
+            if entry.endswith("/") and not os.path.isdir(target):
+                os.makedirs(target, 0o750)
+                os.chown(target, uid, gid)
+            if not os.path.lexists(target):
+                raise HostError(
+                    f"{target} does not exist: put it there before the deploy,"
+                    f" or write {name}/ for a directory that is made here"
+                )
+            _replace_by_link(directory, name, target)
+
+    def give(self, release_id: str) -> None:
+        """Let the app's user build in the release."""
+        uid, gid = self.account()
+        directory = self.directory(release_id)
+        for _parent, directories, files, handle in os.fwalk(directory, follow_symlinks=False):
+            for name in directories + files:
+                os.chown(name, uid, gid, dir_fd=handle, follow_symlinks=False)
+        os.chown(directory, uid, gid)
+        os.chmod(directory, 0o750)
+
+    def seal(self, release_id: str) -> None:
+        """Take the release back: owned by root, readable by the app's group, writable by nobody else."""
+        gid = self.account()[1]
+        directory = self.directory(release_id)
+        os.chown(directory, 0, 0)
+        os.chmod(directory, 0o700)  # nobody but root comes in while the rest changes hands
+        for _parent, directories, files, handle in os.fwalk(directory, follow_symlinks=False):
+            for name in directories + files:
+                mode = os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode
+                os.chown(name, 0, gid, dir_fd=handle, follow_symlinks=False)
+                if not stat.S_ISLNK(mode):
+                    executable = stat.S_ISDIR(mode) or mode & 0o111
+                    os.chmod(name, 0o750 if executable else 0o640, dir_fd=handle)
+        os.chown(directory, 0, gid)
+        os.chmod(directory, 0o750)
+
+    def switch(self, release_id: str) -> None:
+        """Make a release the current one, by one rename; all of it is on disk before."""
+        directory = self.directory(release_id)
+        if not os.path.isdir(directory):
+            raise HostError(f"{directory} does not exist")
+        if os.path.isdir(self.link) and not os.path.islink(self.link):
+            raise HostError(f"{self.link} is a directory, not a link: move it away once")
+        if self.manifest(release_id).get("state") != "active":
+            self.write_manifest(release_id, state="ready")
+        os.sync()
+        temporary = os.path.join(self.home, ".current.new")
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        os.symlink(os.path.relpath(directory, self.home), temporary)
+        os.rename(temporary, self.link)
+        os.sync()
+        self.write_manifest(release_id, state="active", activated_at=now())
+        for other in self.found():
+            if other.state == "active" and other.id != release_id:
+                self.write_manifest(other.id, state="ready")
+
+
+def _replace_by_link(directory: str, name: str, target: str) -> None:
+    """Put a relative link at ``directory/name``, in place of whatever the repository has there."""
+    path = os.path.join(directory, name)
+    parent = os.path.dirname(path)
+    inside = os.path.realpath(directory)
+    if not (os.path.realpath(parent) + "/").startswith(inside + "/"):
+        raise HostError(f"{name} leads out of the release")
+    os.makedirs(parent, 0o750, exist_ok=True)
+    if os.path.islink(path) or os.path.isfile(path):
+        os.unlink(path)
+    elif os.path.isdir(path):
+        shutil.rmtree(path)
+    os.symlink(os.path.relpath(target, os.path.realpath(parent)), path)

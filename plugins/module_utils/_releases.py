@@ -1,0 +1,198 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a deploy has to do, worked out from what is on a host and what is wanted there. Nothing here touches anything.
+
+A release is a directory ``<home>/releases/<id>`` and its manifest ``<home>/releases/<id>.json``. The id is a growing
+number and the first twelve digits of the commit (``0007-3f2a9c01b7de``). The manifest says how far the release is:
+
+building  made, but not finished: whoever made it was stopped
+ready     finished; has been, or may be, the running one
+active    the running one (``<home>/current`` points to it; where the two disagree, the link is right)
+bad       a step failed, or a check after the start
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+STATES = ("building", "ready", "active", "bad")
+UNRESOLVED = "unresolved"
+ID = re.compile(r"^(?P<number>\d{4,})-(?:[0-9a-f]{12}|unresolved)$")
+OWN_PATH = re.compile(r"^(?!\.\.?/?$)(?!\.\./)(?!.*/\.\.?(/|$))[^/]+(/[^/]+)*/?$")
+FULL_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+SHORT_COMMIT = re.compile(r"^[0-9a-f]{7,39}$")
+
+#: What describes one app to the modules release and release_info: an argument spec.
+APP_SPEC: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "home": {"type": "path", "required": True},
+    "repository": {"type": "str", "required": True},
+    "version": {"type": "str", "required": True},
+    "path_prefix": {"type": "list", "elements": "path", "default": []},
+    "install": {"type": "str", "default": "npm ci --omit=dev"},
+    "build": {"type": "str", "default": ""},
+    "migrate": {"type": "str", "default": ""},
+    "migrate_env_files": {"type": "list", "elements": "path", "default": []},
+    "shared": {"type": "list", "elements": "str", "default": []},
+    "keep": {"type": "int", "default": 5},
+    "build_memory_max": {"type": "str", "default": "1G"},
+}
+
+
+class Found(NamedTuple):
+    """A release as it lies on the host. ``state`` and ``commit`` are empty where no manifest can be read."""
+
+    id: str
+    state: str
+    commit: str
+    directory: bool
+
+    @property
+    def usable(self) -> bool:
+        return self.directory and self.state in ("ready", "active")
+
+
+class Plan(NamedTuple):
+    """``action``: ``none``; ``activate`` (release ``id`` is built already); ``deploy`` (``id`` is to be built).
+
+    ``discard``: failed and unfinished releases, to go before anything is built. ``prune``: finished ones that are too
+    many, to go once ``id`` is the current one.
+    """
+
+    action: str
+    id: str
+    discard: list[str]
+    prune: list[str]
+
+    @property
+    def due(self) -> bool:
+        return self.action != "none" or bool(self.discard or self.prune)
+
+
+def number(release_id: str) -> int:
+    """The growing part of an id."""
+    return int(release_id.split("-", 1)[0])
+
+
+def plan(found: list[Found], current: str | None, commit: str | None, keep: int) -> Plan:
+    """What to do so that ``commit`` runs.
+
+    current: id of the release that ``current`` points to, or None. commit: 40 digits, or None where it cannot be known.
+    keep: how many finished releases stay, the running one included.
+    """
+    live = next((release for release in found if release.id == current and release.directory), None)
+    again = [release for release in found if release.usable and release.commit == commit]
+    if live and live in again:
+        target, action = live.id, "none" if live.state == "active" else "activate"
+    elif again:
+        target, action = max(again, key=lambda release: number(release.id)).id, "activate"
+    else:
+        serial = max((number(release.id) for release in found), default=0) + 1
+        target, action = f"{serial:04d}-{commit[:12] if commit else UNRESOLVED}", "deploy"
+
+    # Processes of the old release run until they are restarted, which happens after the switch.
+    protected = {release for release in (target, current) if release}
+    old = sorted((release.id for release in found if release.usable and release.id not in protected), key=number)
+    room = max(keep - len(protected), 0)
+    discard = [release.id for release in found if not release.usable and release.id not in protected]
+    return Plan(action, target, sorted(discard, key=number), old[: max(len(old) - room, 0)])
+
+
+def resolve(version: str, refs: dict[str, str], known: list[str]) -> str:
+    """The commit that a branch, a tag, or a full or shortened commit stands for.
+
+    refs: what ``git ls-remote`` printed, name -> commit. known: commits of the releases on the host.
+    Raises ValueError that says what to write instead.
+    """
+    if FULL_COMMIT.match(version):
+        return version
+    if version.startswith("refs/") and version in refs:
+        return refs.get(version + "^{}", refs[version])
+    branch = refs.get("refs/heads/" + version)
+    tag = refs.get("refs/tags/" + version + "^{}", refs.get("refs/tags/" + version))
+    if branch and tag and branch != tag:
+        raise ValueError(f"version {version} is a branch and a tag: write refs/heads/{version} or refs/tags/{version}")
+    if branch or tag:
+        return str(branch or tag)
+    if SHORT_COMMIT.match(version):
+        matches = {commit for commit in [*known, *refs.values()] if commit.startswith(version)}
+        if len(matches) == 1:
+            return matches.pop()
+        if matches:
+            raise ValueError(f"version {version} stands for {len(matches)} commits: write more digits")
+        raise ValueError(
+            f"version {version} is neither a branch, a tag, nor the newest commit of one: write all 40 digits"
+        )
+    raise ValueError(f"version {version} is neither a branch nor a tag of the repository")
+
+
+def patterns(version: str) -> list[str]:
+    """What to ask ``git ls-remote`` for: nothing if the answer is known, all (``*``) for a shortened commit."""
+    if FULL_COMMIT.match(version):
+        return []
+    if SHORT_COMMIT.match(version):
+        return ["*"]
+    names = [version] if version.startswith("refs/") else ["refs/heads/" + version, "refs/tags/" + version]
+    return names + [name + "^{}" for name in names]
+
+
+def parse_refs(text: str) -> dict[str, str]:
+    """Lines of ``<commit><tab><name>`` as name -> commit."""
+    pairs = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)
+    return {name: commit for commit, name in pairs}
+
+
+def parse_manifest(text: str) -> dict[str, Any]:
+    """A manifest's keys; empty if the text is none (half written by somebody else's hand)."""
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        return {}
+    return manifest if isinstance(manifest, dict) and manifest.get("state") in STATES else {}
+
+
+def split_credentials(repository: str) -> tuple[str, str, str]:
+    """``https://user:password@host/path`` as (URL without both, user, password); other URLs come back as they are."""
+    if not repository.startswith(("http://", "https://")):
+        return repository, "", ""
+    parts = urlsplit(repository)
+    host = parts.netloc.rpartition("@")[2]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if user and not password:  # a token alone
+        user, password = "x-access-token", user
+    return urlunsplit(parts._replace(netloc=host)), user, password
+
+
+def steps(app: dict[str, Any]) -> list[str]:
+    """The steps that an app has a command for."""
+    return [step for step in ("install", "build", "migrate") if app[step].strip()]
+
+
+def url_secrets(repository: str) -> list[str]:
+    """The password of a URL, as it is written and as it is meant: what must not be shown."""
+    password = split_credentials(repository)[2]
+    if not password:
+        return []
+    parts = urlsplit(repository)
+    return [password, parts.password or parts.username or password]
+
+
+def mistakes(app: dict[str, Any]) -> list[str]:
+    """What is wrong with an app's description beyond what an argument spec can say."""
+    found = []
+    if not re.match(r"^[a-z0-9][a-z0-9-]*$", app["name"]):
+        found.append("name: may hold lower-case letters, digits and hyphens")
+    if not app["home"].startswith("/") or app["home"].rstrip("/") in ("", "/opt", "/home", "/root", "/srv", "/var"):
+        found.append("home: must be a directory of the app's own, such as /opt/{}".format(app["name"]))
+    if not re.match(r"^[^\s\x00-\x1f~^:?*\[\\-][^\s\x00-\x1f~^:?*\[\\]*$", app["version"]):
+        found.append("version: must be a branch, a tag or a commit")
+    if app["repository"].startswith("-"):
+        found.append("repository: must be a URL")
+    if app["keep"] < 2:
+        found.append("keep: must be 2 or more, the running release and the one before it")
+    found += [f"shared: {path} must lie in the release" for path in app["shared"] if not OWN_PATH.match(path)]
+    return ["{}: {}".format(app["name"], mistake) for mistake in found]

@@ -1,0 +1,285 @@
+#!/usr/bin/python
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Take one step of a deploy."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Take one step of a deploy
+version_added: 0.1.0
+description:
+  - A deploy is a row of steps, each a task of its own, so that a person sees how far it is.
+    M(minato.fleet.release_info) says which are due.
+  - The running release is not touched before step V(activate), which switches C(<home>/current) by one rename.
+  - A run killed at any moment leaves a release whose manifest (C(<home>/releases/<id>.json)) calls it unfinished.
+    The next run removes it.
+author:
+  - The minato.fleet maintainers (@minato-fleet)
+options:
+  app:
+    description: The app.
+    type: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the app.
+        type: str
+        required: true
+      user:
+        description: The user that the app runs as, and that its steps run as. Its group may read the releases.
+        type: str
+        required: true
+      home:
+        description: The app's own directory, which holds C(releases/), C(shared/) and C(current).
+        type: path
+        required: true
+      repository:
+        description:
+          - URL of the git repository.
+          - A password in an C(https) URL is handed to git through a credential helper and shows up nowhere.
+        type: str
+        required: true
+      version:
+        description:
+          - Branch, tag, or commit. A shortened commit is understood if it is the newest of a branch or tag, or
+            lies on the host.
+        type: str
+        required: true
+      path_prefix:
+        description: Directories that come first in C(PATH).
+        type: list
+        elements: path
+        default: []
+      install:
+        description:
+          - Command that installs the dependencies; empty for none. C(npm ci) is refused where there is no
+            lockfile.
+        type: str
+        default: npm ci --omit=dev
+      build:
+        description: Command that builds the app; empty for none.
+        type: str
+        default: ""
+      migrate:
+        description: Command that migrates the app's data, once per release, before the switch; empty for none.
+        type: str
+        default: ""
+      migrate_env_files:
+        description: Environment files (as of systemd) of the migration. The app's user need not be able to read them.
+        type: list
+        elements: path
+        default: []
+      shared:
+        description:
+          - What is linked from each release to C(shared/).
+          - A name that ends in C(/) is a directory of the app's user, made if it is missing; any other must exist.
+        type: list
+        elements: str
+        default: []
+      keep:
+        description: How many finished releases stay, the running one included. At least 2.
+        type: int
+        default: 5
+      build_memory_max:
+        description: Memory that a step may use, in the words of systemd's C(MemoryMax).
+        type: str
+        default: 1G
+  step:
+    description:
+      - V(remove) the releases O(ids), and stop a step that a killed run has left behind.
+      - V(fetch) makes the release O(id) with the files of O(commit), links what is shared, and lets the app's user in.
+      - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
+        unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
+      - V(seal) gives it to root, readable by the app's group.
+      - V(activate) points C(current) to it.
+      - V(abandon) marks it bad, with O(reason); a release that runs already is left alone.
+    type: str
+    required: true
+    choices: [remove, fetch, install, build, seal, migrate, activate, abandon]
+  id:
+    description: Id of the release. For all steps but V(remove).
+    type: str
+  ids:
+    description: Ids of the releases to remove.
+    type: list
+    elements: str
+    default: []
+  commit:
+    description: All 40 digits of the commit to fetch.
+    type: str
+  environment:
+    description: Variables for the app's commands, beside C(HOME), C(PATH) and C(LANG). They are not secret.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds that a command may take.
+    type: int
+    default: 1800
+  reason:
+    description: Why the release is bad.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Says what the step would change.
+    support: full
+  diff_mode:
+    description: The manifest and the id say what came; no text is shown.
+    support: none
+seealso:
+  - module: minato.fleet.release_info
+"""
+
+EXAMPLES = r"""
+- name: Build the release
+  minato.fleet.release:
+    app:
+      name: medical-api
+      user: medical-api
+      home: /opt/medical-api
+      repository: https://git.medical.test/medical-api.git
+      version: main
+      path_prefix: [/opt/node/20/bin]
+      build: npm run build
+    id: 0007-3f2a9c01b7de
+    step: build
+"""
+
+RETURN = r"""
+output:
+  description: The last lines that the command printed, without secrets.
+  returned: for the steps V(install), V(build) and V(migrate)
+  type: str
+  sample: "added 110 packages in 5s"
+"""
+
+import os
+from typing import Any, Callable, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils import _release_run
+from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
+from ansible_collections.minato.fleet.plugins.module_utils._releases import (
+    APP_SPEC,
+    mistakes,
+    split_credentials,
+    url_secrets,
+)
+
+STEPS = ["remove", "fetch", "install", "build", "seal", "migrate", "activate", "abandon"]
+Result = Dict[str, Any]
+
+
+class StepError(Exception):
+    """A step failed. The text is shown as it is."""
+
+
+class Step:
+    """The steps of one app's deploy; each method is one, and does all or leaves an unfinished release."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params: dict[str, Any] = module.params
+        self.app: dict[str, Any] = module.params["app"]
+        self.id: str = module.params["id"] or ""
+        self.releases = Releases(self.app["home"], self.app["user"])
+
+    def remove(self) -> Result:
+        _release_run.stop_leftover(self.app["name"], self.module.get_bin_path("systemctl", required=True))
+        for release_id in self.params["ids"]:
+            self.releases.remove(release_id)
+        return {"changed": bool(self.params["ids"])}
+
+    def fetch(self) -> Result:
+        url = split_credentials(self.app["repository"])[0]
+        facts = {"version": self.app["version"], "commit": self.params["commit"], "repository": url}
+        directory = self.releases.create(self.id, **facts)
+        git = Git(self.module.get_bin_path("git", required=True), self.app["repository"])
+        author, committed_at = git.export(self.params["commit"], directory)
+        self.releases.write_manifest(self.id, author=author, committed_at=committed_at)
+        self.releases.link_shared(self.id, self.app["shared"])
+        self.releases.give(self.id)
+        return {"changed": True}
+
+    def install(self) -> Result:
+        problem = _release_run.missing_lockfile(self.app["install"], os.listdir(self.releases.directory(self.id)))
+        if problem:
+            raise StepError(problem)
+        return self._run(self.app["install"], [])
+
+    def build(self) -> Result:
+        return self._run(self.app["build"], [])
+
+    def migrate(self) -> Result:
+        return self._run(self.app["migrate"], self.app["migrate_env_files"])
+
+    def _run(self, command: str, env_files: list[str]) -> Result:
+        params, app = self.params, self.app
+        texts = []
+        for path in env_files:
+            if not os.path.isfile(path):
+                raise StepError(f"the environment file {path} does not exist")
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                texts.append(stream.read())
+        words = _release_run.arguments(
+            app, self.releases.directory(self.id), command, params["environment"], env_files, params["timeout"]
+        )
+        done = _release_run.run(self.module.get_bin_path("systemd-run", required=True), words)
+        output = _release_run.tail(done.stdout, _release_run.secrets(texts))
+        if done.returncode:
+            reason = _release_run.reason(app, done.returncode, done.stdout, params["timeout"])
+            raise StepError(f"`{command}` {reason}. Its last lines:\n{output}")
+        return {"changed": True, "output": output}
+
+    def seal(self) -> Result:
+        self.releases.link_shared(self.id, self.app["shared"])
+        self.releases.seal(self.id)
+        return {"changed": True}
+
+    def activate(self) -> Result:
+        self.releases.switch(self.id)
+        return {"changed": True}
+
+    def abandon(self) -> Result:
+        known = bool(self.releases.manifest(self.id))
+        if not known or self.releases.current() == self.id:
+            return {"changed": False}
+        self.releases.write_manifest(self.id, state="bad", reason=self.params["reason"])
+        return {"changed": True}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "app": {"type": "dict", "required": True, "options": APP_SPEC},
+            "step": {"type": "str", "required": True, "choices": STEPS},
+            "id": {"type": "str"},
+            "ids": {"type": "list", "elements": "str", "default": []},
+            "commit": {"type": "str"},
+            "environment": {"type": "dict", "default": {}},
+            "timeout": {"type": "int", "default": 1800},
+            "reason": {"type": "str", "default": ""},
+        },
+        required_if=[("step", step, ("id",)) for step in STEPS if step != "remove"] + [("step", "fetch", ("commit",))],
+        supports_check_mode=True,
+    )
+    app = module.params["app"]
+    module.no_log_values.update(url_secrets(app["repository"]))
+    wrong = mistakes(app)
+    if wrong:
+        module.fail_json(msg="; ".join(wrong))
+    if module.check_mode:
+        module.exit_json(changed=module.params["step"] != "remove" or bool(module.params["ids"]))
+    os.umask(0o027)
+    step: Callable[[], Result] = getattr(Step(module), module.params["step"])
+    try:
+        module.exit_json(**step())
+    except (StepError, HostError, GitError, OSError) as error:
+        module.fail_json(msg="{}: {}".format(app["name"], error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Say which releases of the apps are on the host, and which apps need a deploy."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_info
+short_description: Say which releases of the apps are on the host, and which apps need a deploy
+version_added: 0.1.0
+description:
+  - Resolves the wanted version of every app to a commit (C(git ls-remote); no question is asked for a full
+    commit), reads the manifests of
+    the releases on the host, and works out what M(minato.fleet.release) has to do. All apps of a host in one call;
+    changes nothing.
+  - Works on a host where nothing is installed yet. Without git, the commit is not known and a deploy is foretold.
+author:
+  - The minato.fleet maintainers (@minato-fleet)
+options:
+  apps:
+    description: The apps of the host.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the app.
+        type: str
+        required: true
+      user:
+        description: The user that the app runs as, and that its steps run as. Its group may read the releases.
+        type: str
+        required: true
+      home:
+        description: The app's own directory, which holds C(releases/), C(shared/) and C(current).
+        type: path
+        required: true
+      repository:
+        description:
+          - URL of the git repository.
+          - A password in an C(https) URL is handed to git through a credential helper and shows up nowhere.
+        type: str
+        required: true
+      version:
+        description:
+          - Branch, tag, or commit. A shortened commit is understood if it is the newest of a branch or tag, or
+            lies on the host.
+        type: str
+        required: true
+      path_prefix:
+        description: Directories that come first in C(PATH).
+        type: list
+        elements: path
+        default: []
+      install:
+        description:
+          - Command that installs the dependencies; empty for none. C(npm ci) is refused where there is no
+            lockfile.
+        type: str
+        default: npm ci --omit=dev
+      build:
+        description: Command that builds the app; empty for none.
+        type: str
+        default: ""
+      migrate:
+        description: Command that migrates the app's data, once per release, before the switch; empty for none.
+        type: str
+        default: ""
+      migrate_env_files:
+        description: Environment files (as of systemd) of the migration. The app's user need not be able to read them.
+        type: list
+        elements: path
+        default: []
+      shared:
+        description:
+          - What is linked from each release to C(shared/).
+          - A name that ends in C(/) is a directory of the app's user, made if it is missing; any other must exist.
+        type: list
+        elements: str
+        default: []
+      keep:
+        description: How many finished releases stay, the running one included. At least 2.
+        type: int
+        default: 5
+      build_memory_max:
+        description: Memory that a step may use, in the words of systemd's C(MemoryMax).
+        type: str
+        default: 1G
+attributes:
+  check_mode:
+    description: Can run in check mode; it changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: Has nothing to show.
+    support: none
+seealso:
+  - module: minato.fleet.release
+"""
+
+EXAMPLES = r"""
+- name: Find out which apps need a deploy
+  minato.fleet.release_info:
+    apps:
+      - name: medical-api
+        user: medical-api
+        home: /opt/medical-api
+        repository: https://git.medical.test/medical-api.git
+        version: main
+        shared: [.env]
+  register: found
+
+- name: Name them
+  ansible.builtin.debug:
+    msg: "{{ found.apps | selectattr('action', 'ne', 'none') | map(attribute='name') }}"
+"""
+
+RETURN = r"""
+git:
+  description: Whether git is installed.
+  returned: always
+  type: bool
+  sample: true
+apps:
+  description: What is there and what is to do, one entry for each app, in their order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the app.
+      type: str
+      sample: medical-api
+    current:
+      description: Id of the release that runs, or null.
+      type: str
+      sample: 0006-9d0e1f2a3b4c
+    commit:
+      description: The wanted commit; null where git is missing.
+      type: str
+      sample: 3f2a9c01b7de4f5a6b7c8d9e0f1a2b3c4d5e6f70
+    action:
+      description: V(none); V(activate) where release RV(apps[].id) is built already; V(deploy) where it is to be built.
+      type: str
+      sample: deploy
+    id:
+      description: Id of the release that should run.
+      type: str
+      sample: 0007-3f2a9c01b7de
+    discard:
+      description: Ids of failed and unfinished releases, to be removed first.
+      type: list
+      elements: str
+      sample: []
+    prune:
+      description: Ids of finished releases that are too many, to be removed last.
+      type: list
+      elements: str
+      sample: [0001-0a1b2c3d4e5f]
+    steps:
+      description: Those of V(install), V(build) and V(migrate) that the app has a command for.
+      type: list
+      elements: str
+      sample: [install, migrate]
+    due:
+      description: Whether there is anything to do.
+      type: bool
+      sample: true
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._release_host import Releases
+from ansible_collections.minato.fleet.plugins.module_utils._releases import (
+    APP_SPEC,
+    mistakes,
+    plan,
+    resolve,
+    steps,
+    url_secrets,
+)
+
+ASK_AT_ONCE = 8
+
+
+def look(app: dict[str, Any], git: str | None) -> dict[str, Any]:
+    """What is there and what is to do for one app; ``refused`` says why that cannot be told."""
+    releases = Releases(app["home"], app["user"])
+    found, current = releases.found(), releases.current()
+    commit = None
+    try:
+        if git:
+            refs = Git(git, app["repository"]).refs(app["version"])
+            commit = resolve(app["version"], refs, [release.commit for release in found])
+    except (GitError, ValueError) as error:
+        return {"name": app["name"], "refused": str(error)}
+    todo = plan(found, current, commit, app["keep"])
+    return {
+        "name": app["name"],
+        "current": current,
+        "commit": commit,
+        "due": todo.due,
+        "steps": steps(app),
+        **todo._asdict(),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC}},
+        supports_check_mode=True,
+    )
+    apps = module.params["apps"]
+    module.no_log_values.update(value for app in apps for value in url_secrets(app["repository"]))
+    wrong = [mistake for app in apps for mistake in mistakes(app)]
+    if wrong:
+        module.fail_json(msg="; ".join(wrong))
+    git = module.get_bin_path("git")
+
+    with ThreadPoolExecutor(max_workers=ASK_AT_ONCE) as pool:
+        answers = list(pool.map(lambda app: look(app, git), apps))
+    refused = ["{}: {}".format(answer["name"], answer["refused"]) for answer in answers if "refused" in answer]
+    if refused:
+        module.fail_json(
+            msg="; ".join(refused) + ". Nothing was changed: mend repository or version of the app and run again."
+        )
+    module.exit_json(changed=False, git=bool(git), apps=answers)
+
+
+if __name__ == "__main__":
+    main()
