@@ -9,12 +9,13 @@ community.postgresql's own code.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_catalog import read
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_grants import returned
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_plan import (
     Plan,
     fresh_database,
@@ -166,6 +167,16 @@ class Server:
             self._transaction(statements[start:end], passwords)
             start = end
 
+    def run_or_return(self, statements: Sequence[Statement], passwords: dict[str, str], wanted: Wanted) -> None:
+        """Run the statements; if one fails, give back what was borrowed for it."""
+        try:
+            self.run(statements, passwords)
+        except PostgresSchemaError:
+            # If the server is gone, the next run will.
+            with suppress(PostgresSchemaError):
+                self.run(returned(self.current(wanted)), passwords)
+            raise
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Only one run at a time. Asked for again and again rather than waited for: who waits inside the server
@@ -293,7 +304,7 @@ def converge(login: dict[str, Any], wanted: Wanted, indexes: bool, check_mode: b
             # Twice, as a new database may bring from its template what is not wanted here.
             for _attempt in range(2):
                 plan = _plan(server.current(wanted), wanted, indexes, check_mode)
-                server.run(plan.statements, passwords)
+                server.run_or_return(plan.statements, passwords, wanted)
                 done += plan.statements
                 left = _plan(server.current(wanted), wanted, indexes, check_mode)
                 if not left.statements:

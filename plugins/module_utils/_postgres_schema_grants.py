@@ -33,7 +33,6 @@ def acl_changes(
     database: str,
     target: str,
     parts: dict[str, Part],
-    what: str,
     needs: tuple[str, ...],
     have: Acl,
     allowed: Acl,
@@ -50,8 +49,7 @@ def acl_changes(
             ("GRANT", "TO", [wanted for wanted in privileges if wanted not in held]),
         ):
             if change:
-                lacks = "lacks" if verb == "GRANT" else "should not have"
-                why = f"{what}: {role or 'everybody'} {lacks} {', '.join(change)}"
+                why = f"{role or 'everybody'} {'lacks it' if verb == 'GRANT' else 'has it'}"
                 own: dict[str, Part] = {**parts, "privileges": Raw(", ".join(change)), "role": grantee}
                 template = f"{before}{verb} {{privileges}} ON {target} {to} {{role}}"
                 statements.append(Statement(database, template, own, why, needs))
@@ -89,8 +87,7 @@ def relation_changes(
         template = (
             f"{verb} {{privileges}} ON {kind.upper()} {{relations}} {'TO' if verb == 'GRANT' else 'FROM'} {{role}}"
         )
-        lacks = "lacks" if verb == "GRANT" else "should not have"
-        why = f"{role} {lacks} {', '.join(privileges)} on {len(found)} {kind}{'s' if len(found) > 1 else ''}"
+        why = f"{role} {'lacks it' if verb == 'GRANT' else 'has it'}"
         statements.append(Statement(database, template, parts, why, (owner, holder)))
     return statements
 
@@ -121,12 +118,10 @@ def borrowed(current: Current, statements: list[Statement], lasting: bool = Fals
         database,
         "GRANT {roles} TO {master}" + options,
         parts,
-        "rights that the next statements need",
+        "borrowed for the next statements",
         autocommit=lasting,
     )
-    back = Statement(
-        database, "REVOKE {roles} FROM {master}", parts, "rights that are not needed any more", autocommit=lasting
-    )
+    back = Statement(database, "REVOKE {roles} FROM {master}", parts, "given back", autocommit=lasting)
     before = [_own(current, role, database, lasting) for role in lent]
     return [loan, *statements, back, *(statement for statement in before if statement)]
 

@@ -198,11 +198,11 @@ def _doors(current: Current, want: DatabaseWanted, managed: set[str]) -> list[St
     allowed: Acl = {"": [], **{role: ["CONNECT"] if role in connect else [] for role in sorted(managed | connect)}}
     limits: Acl = {**{role: ["CONNECT"] for role in allowed}, "": ["CONNECT", "TEMPORARY"]}
     target: dict[str, Part] = {"database": name(database)}
-    statements += acl_changes("", "DATABASE {database}", target, f"database {database}", (owner,), acl, allowed, limits)
+    statements += acl_changes("", "DATABASE {database}", target, (owner,), acl, allowed, limits)
     for role, path in want["search_path"].items():
         if identifiers(have["search_path"].get(role) or "") != path:
             parts = {"role": name(role), "database": name(database), "path": names(path)}
-            why = f"database {database}: the search path of {role} differs"
+            why = f"{role} has another search path there"
             statements.append(
                 Statement("", "ALTER ROLE {role} IN DATABASE {database} SET search_path = {path}", parts, why)
             )
@@ -219,7 +219,7 @@ def _inside(current: Current, want: DatabaseWanted, managed: set[str]) -> list[S
         holder = owner if public["owner"] == "pg_database_owner" else public["owner"]
         parts: dict[str, Part] = {"schema": name("public")}
         statements += acl_changes(
-            database, "SCHEMA {schema}", parts, "schema public", (holder,), public["acl"], {"": []}, {"": ["CREATE"]}
+            database, "SCHEMA {schema}", parts, (holder,), public["acl"], {"": []}, {"": ["CREATE"]}
         )
     for extension in want["extensions"]:
         if not have["extensions"].get(extension):
@@ -255,7 +255,7 @@ def _schema(
         return {role: PRESETS[preset][kind] if preset else [] for role, preset in presets.items()}
 
     acl = found["acl"] if found else {}
-    statements += acl_changes(database, "SCHEMA {schema}", parts, f"schema {schema}", (owner,), acl, allowed("schema"))
+    statements += acl_changes(database, "SCHEMA {schema}", parts, (owner,), acl, allowed("schema"))
     relations = [relation for relation in have["relations"] if relation["schema"] == schema]
     statements += relation_changes(database, owner, relations, presets)
     for kind in ("table", "sequence"):
@@ -264,7 +264,6 @@ def _schema(
             database,
             f"{kind.upper()}S",
             parts,
-            f"{kind}s that {owner} will make in {schema}",
             (owner,),
             defaults[0] if defaults else {},
             allowed(kind),

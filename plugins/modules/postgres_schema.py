@@ -269,9 +269,10 @@ logins:
 """
 
 import os
+import sys
 from typing import Any, cast
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.community.postgresql.plugins.module_utils.postgres import HAS_PSYCOPG
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema import (
     Outcome,
@@ -356,7 +357,7 @@ def outcome(module: AnsibleModule) -> Outcome:
     indexes = given["scope"] == "indexes"
     lacking = ""
     if not HAS_PSYCOPG:
-        lacking = missing_required_lib("psycopg2", reason="; Debian and Ubuntu have it as python3-psycopg2")
+        lacking = f"{sys.executable} has no psycopg2 (on Debian and Ubuntu: the package python3-psycopg2)"
     elif given["ca_cert"] and not os.path.exists(given["ca_cert"]):
         lacking = f"The file of the server's authority, {given['ca_cert']}, is missing on this host"
     if not lacking:
