@@ -1,0 +1,243 @@
+#!/usr/bin/python
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keep the Node.js apps of a host running under PM2."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pm2
+short_description: Keep the Node.js apps of a host running under PM2
+version_added: 0.1.0
+description:
+  - Takes all apps of a host in one call. Installs PM2, runs one daemon for each user under systemd (unit
+    C(pm2@USER.service), which has to exist), starts what is missing or different, and saves the list so that it comes
+    back after a reboot.
+  - An app is compared by what really runs, its working directory by what the kernel says. PM2 keeps an old directory
+    when it reloads, so an app behind a link that moved is deleted and started.
+  - After a start the module waits until every process has stayed up for O(apps[].min_uptime), then reads the host
+    again. The task fails, with the end of the app's log, unless nothing is left to do.
+  - An app that left the list is stopped. What it leaves on the disk is reported in RV(leavings) and in a warning, and
+    stays.
+author:
+  - The minato.fleet maintainers (@minato-fleet)
+requirements:
+  - systemd
+  - setpriv (util-linux)
+options:
+  version:
+    description: Version of the npm package C(pm2), in full.
+    type: str
+    required: true
+  prefix:
+    description: Directory that PM2 is installed in.
+    type: path
+    default: /opt/pm2
+  node_bin:
+    description: Directory with the C(node) and C(npm) that run and install PM2 itself.
+    type: path
+    required: true
+  apps:
+    description: All apps of this host.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the app in PM2.
+        type: str
+        required: true
+      user:
+        description: User that the app and its daemon run as; never root.
+        type: str
+        required: true
+      pm2_home:
+        description: Directory with PM2's own files. One for each user.
+        type: path
+        required: true
+      cwd:
+        description: Directory that the app runs in. Links are resolved, and the app is started in the real path.
+        type: path
+        required: true
+      script:
+        description: Script to run, relative to O(apps[].cwd).
+        type: str
+        required: true
+      args:
+        description: Arguments of the script.
+        type: list
+        elements: str
+        default: []
+      node:
+        description: The C(node) that runs the app. C(node) in O(node_bin) where it is left out.
+        type: path
+      instances:
+        description: Number of processes.
+        type: int
+        default: 1
+      exec_mode:
+        description: V(cluster) shares one port among the processes; they run on the node of PM2 itself.
+        type: str
+        choices: [fork, cluster]
+        default: fork
+      env:
+        description:
+          - Environment of the app, on top of C(PATH), C(HOME), C(USER), C(LOGNAME) and C(LANG).
+          - Not for secrets. PM2 shows it to whoever may ask and keeps it in the saved list.
+        type: dict
+        default: {}
+      restart_on:
+        description: Files whose content the app reads when it starts. It is restarted when one has changed.
+        type: list
+        elements: path
+        default: []
+      max_memory_restart:
+        description: PM2 restarts a process that grows above this, such as V(600M). No limit where it is left out.
+        type: str
+      min_uptime:
+        description: How long a process has to stay up to count as started, in milliseconds.
+        type: int
+        default: 2000
+      kill_timeout:
+        description: How long a process may take to end before it is killed, in milliseconds.
+        type: int
+        default: 10000
+      listen_timeout:
+        description: How long a process may take to become ready, in milliseconds.
+        type: int
+        default: 15000
+      wait_ready:
+        description: Whether the app says that it is ready with C(process.send("ready")).
+        type: bool
+        default: false
+      log_dir:
+        description: Directory for C(out.log) and C(error.log). It has to exist and to be writable for the user.
+        type: path
+        required: true
+attributes:
+  check_mode:
+    description: Predicts from the same plan that a run carries out, also on a host without Node, PM2 or the user.
+    support: full
+  diff_mode:
+    description: Shows what differs between the processes as they run and as they are wanted.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Keep the apps running
+  minato.fleet.pm2:
+    version: 7.0.4
+    node_bin: /opt/node/20/bin
+    apps:
+      - name: medical-api
+        user: medical-api
+        pm2_home: /opt/medical-api/.pm2
+        cwd: /opt/medical-api/current
+        script: server.js
+        restart_on: [/opt/medical-api/shared/.env]
+        max_memory_restart: 600M
+        wait_ready: true
+        log_dir: /var/log/medical-api
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be done in check mode, one line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["start api (cwd: /opt/api/releases/0001 -> /opt/api/releases/0002)", "save api"]
+leavings:
+  description: What apps that are no longer on the list left behind.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    app:
+      description: Name of the app.
+      type: str
+    user:
+      description: User it ran as.
+      type: str
+    paths:
+      description: Files and directories that are still there.
+      type: list
+      elements: str
+log:
+  description: The end of the app's log.
+  returned: when an app does not stay up
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, plan
+from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host
+
+APP = {
+    "name": {"type": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "pm2_home": {"type": "path", "required": True},
+    "cwd": {"type": "path", "required": True},
+    "script": {"type": "str", "required": True},
+    "args": {"type": "list", "elements": "str", "default": []},
+    "node": {"type": "path"},
+    "instances": {"type": "int", "default": 1},
+    "exec_mode": {"type": "str", "choices": ["fork", "cluster"], "default": "fork"},
+    "env": {"type": "dict", "default": {}},
+    "restart_on": {"type": "list", "elements": "path", "default": []},
+    "max_memory_restart": {"type": "str"},
+    "min_uptime": {"type": "int", "default": 2000},
+    "kill_timeout": {"type": "int", "default": 10000},
+    "listen_timeout": {"type": "int", "default": 15000},
+    "wait_ready": {"type": "bool", "default": False},
+    "log_dir": {"type": "path", "required": True},
+}
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Plan, carry the plan out unless in check mode, and return the module's result."""
+    params = module.params
+    apps: list[dict[str, Any]] = [
+        {**app, "node": app["node"] or f"{params['node_bin']}/node"} for app in params["apps"]
+    ]
+    homes = {app["user"]: app["pm2_home"] for app in apps}
+    host = Host(module.run_command, params["prefix"], params["node_bin"])
+    wanted = host.wanted(params["version"], apps, module.check_mode)
+    steps = plan(host.read(homes), wanted)
+    leavings = host.leavings(wanted)
+    for left in leavings:
+        module.warn(
+            f"App {left['app']} is not wanted any more. It is stopped, but leaves {', '.join(left['paths'])}:"
+            " remove these by hand once nobody needs them"
+        )
+    shown = diff(steps)
+    if not module.check_mode:
+        host.remember(wanted, apps, leavings)
+        if steps:
+            steps = host.apply(wanted, homes)
+    return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "version": {"type": "str", "required": True},
+            "prefix": {"type": "path", "default": "/opt/pm2"},
+            "node_bin": {"type": "path", "required": True},
+            "apps": {"type": "list", "elements": "dict", "required": True, "options": APP},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except (RefusedError, FailedError) as error:
+        module.fail_json(msg=str(error), **getattr(error, "facts", {}))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
