@@ -49,8 +49,8 @@ def templates_fit(root: Path) -> Iterator[Finding]:
         if _lines(path) > TEMPLATE_LINES:
             yield Finding(path, TEMPLATE_LINES + 1, f"{_lines(path)} lines, {TEMPLATE_LINES} at most; split it")
         depth = 0
-        for number, line in enumerate(text(path).splitlines(), 1):
-            for match in STATEMENT.finditer(line):
+        for number, content in enumerate(text(path).splitlines(), 1):
+            for match in STATEMENT.finditer(content):
                 depth += -1 if match[1] else 1
                 if depth > TEMPLATE_NESTING and not match[1]:
                     remedy = "prepare the data, or split the template"

@@ -161,7 +161,11 @@ def defaults_are_explained(root: Path) -> Iterator[Finding]:
             for _, name, option, _ in options(role)
         }
         for name, line in defaults.lines.items():
-            if not lines[line - 2].startswith("#"):
+            # One comment may explain the paragraph of variables below it.
+            above = line - 2
+            while above > 0 and lines[above] and not lines[above].startswith("#"):
+                above -= 1
+            if not lines[above].startswith("#"):
                 yield Finding(role.defaults_path, line, f"no comment above {name}; say what it is for")
             if defaults[name] != [] or not keys.get(name):
                 continue
