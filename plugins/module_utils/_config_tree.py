@@ -108,7 +108,7 @@ class _Run:
 
     def _predict(self) -> Plan:
         journal = self.store.journal()
-        if journal is not None and journal["phase"] not in ("staging", "done"):
+        if journal is not None and journal["phase"] not in ("staging", "done", "undone"):
             self.recovered = True
             self.warn("an earlier run was cut short: its half-made swap would be finished or undone first")
         return self._plan()[1]
@@ -133,7 +133,7 @@ class _Run:
         from ansible_collections.minato.fleet.plugins.module_utils._config_tree_swap import Swap
 
         swap = Swap(self.store, self.accounts, journal)
-        if journal["phase"] == "staging":
+        if journal["phase"] in ("staging", "undone"):
             swap.close()
         elif journal["phase"] == "done":
             swap.finish()

@@ -4,11 +4,12 @@
 
 The journal's `phase` says how far a swap came:
 
-    staging    a copy of the directory is being made beside it; nothing is live
+    staging    copies are being made, of the directory beside it or of originals; nothing is live
     swapping   live paths are being replaced                     -> a later run undoes
     swapped    all are replaced, the service was not yet told    -> a later run reloads, and so finishes
     undoing    the new set was rejected, the old one comes back  -> a later run undoes the rest and reloads
     done       the service took the new set; only tidying is left
+    undone     the old set is back and was loaded; only tidying is left
 
 The commit point is the step from `swapping` to `swapped`. Where a validated directory is swapped by one rename,
 that rename itself is the commit point: the inode that is live tells whether it happened.
@@ -134,20 +135,22 @@ class Swap:
             self.commit()
 
     def _go_live_by_file(self, todo: Plan) -> None:
-        steps = self.journal["steps"] = [self._step(number, change) for number, change in enumerate(todo.changes)]
+        self._mark("staging")
+        self.journal["steps"] = [self._step(number, change) for number, change in enumerate(todo.changes)]
         sync([self.store.at("old"), self.store.path])
         self._mark("swapping")
         try:
-            for change in todo.changes:
-                if change.after is not None and change.after.kind == DIRECTORY:
-                    _carry_out(change.path, change, self.accounts)
-            for step, change in zip(steps, todo.changes):
-                if step["temp"] and change.after is not None:
-                    create(step["temp"], change.after, self.accounts)
-            for step, change in zip(steps, todo.changes):
-                if step["temp"]:
-                    os.rename(step["temp"], change.path)
-                elif change.after is None:
+            folders = [change for change in todo.changes if change.after is not None and change.after.kind == DIRECTORY]
+            others = [change for change in todo.changes if change not in folders]
+            for change in folders:
+                self._put(change)
+            for change in others:  # all content is on disk before the first name changes hands
+                if change.after is not None:
+                    create(_beside(change.path), change.after, self.accounts)
+            for change in others:
+                if change.after is not None:
+                    os.rename(_beside(change.path), change.path)
+                else:
                     _carry_out(change.path, change, self.accounts)
             sync(os.path.dirname(change.path) for change in todo.changes)
         except OSError as error:
@@ -155,19 +158,22 @@ class Swap:
             self.close()
             raise RunError(f"the swap failed and was undone, the old set is in place: {error}") from error
 
+    def _put(self, change: Change) -> None:
+        """Make a directory with its rights from the start, or give the one there its rights."""
+        if change.before is None and change.after is not None:
+            create(_beside(change.path), change.after, self.accounts)
+            os.rename(_beside(change.path), change.path)
+        elif change.after is not None:
+            set_access(change.path, change.after, self.accounts)
+
     def _step(self, number: int, change: Change) -> dict[str, Any]:
         before, after = change.before, change.after
-        old = temp = ""
-        if before is not None and before.kind != DIRECTORY:
-            old = self.store.keep_original(number, before, self.accounts)
-        if after is not None and after.kind != DIRECTORY:
-            temp = os.path.join(os.path.dirname(change.path), f".{os.path.basename(change.path)}.minato~")
+        saved = before is not None and before.kind != DIRECTORY
         return {
             "path": change.path,
             "before": packed(before) if before is not None else None,
             "after": packed(after) if after is not None else None,
-            "old": old,
-            "temp": temp,
+            "old": self.store.keep_original(number, before, self.accounts) if before is not None and saved else "",
         }
 
     def _mark(self, phase: str, **more: Any) -> None:
@@ -207,13 +213,11 @@ class Swap:
         """Undo one step, unless it was not made or what it made was replaced by somebody since."""
         path = step["path"]
         before, after = _node(step["before"]), _node(step["after"])
-        _discard(step["temp"])
+        _discard(_beside(path))
         now = look(path, self.accounts)
         if before is not None and before.kind == DIRECTORY:
-            if now is None:
-                create(path, before, self.accounts)
-            elif now.kind == DIRECTORY:
-                set_access(path, before, self.accounts)
+            if now is None or now.kind == DIRECTORY:
+                self._put(Change(path, now, before))
         elif after is not None and after.kind == DIRECTORY:
             if now is not None and now.kind == DIRECTORY and not os.listdir(path):
                 os.rmdir(path)
@@ -230,10 +234,11 @@ class Swap:
         return now.holds_same(after)
 
     def _restore(self, path: str, old: str, before: Node) -> None:
-        temp = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.minato~")
         kept = look(self.store.at(old), self.accounts)
-        create(temp, before._replace(content=kept.content if kept is not None else None), self.accounts)
-        os.rename(temp, path)
+        if kept is None:
+            raise RunError(f"{self.store.at(old)}, the original of {path}, is gone")
+        create(_beside(path), before._replace(content=kept.content), self.accounts)
+        os.rename(_beside(path), path)
 
     def finish(self) -> None:
         """Write the books after the service took the new set, and close the swap."""
@@ -243,6 +248,8 @@ class Swap:
 
     def close(self) -> None:
         """Remove what the swap left lying about, the journal last."""
+        if self.journal["phase"] == "undoing":
+            self._mark("undone")
         if self.staged:
             shutil.rmtree(self.staged, ignore_errors=True)
         if self.store.journal() is not None:
@@ -253,8 +260,15 @@ def _node(fields: Mapping[str, Any] | None) -> Node | None:
     return Node(**fields) if fields is not None else None
 
 
+def _beside(path: str) -> str:
+    """Return the name under which a path is prepared; services skip hidden names and those ending in a tilde."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.minato~")
+
+
 def _discard(path: str) -> None:
-    if path and os.path.lexists(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.rmdir(path)
+    elif os.path.lexists(path):
         os.unlink(path)
 
 
