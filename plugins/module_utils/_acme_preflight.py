@@ -49,19 +49,23 @@ def fetch(url: str, timeout: float = 10) -> Answer:
 
 
 def obstacle(name: str, token: str, webroot: str, resolver: Resolve = resolve, fetcher: Fetch = fetch) -> str:
-    """Say what keeps a name from being proven by the file `token` of this host, and the remedy; empty where nothing does."""
+    """Say what keeps a name from being proven by the file `token` of this host, and the remedy; empty if nothing."""
     addresses = resolver(name)
     if not addresses:
-        return "{0} has no address: create its A record and let it point to this host, or take {0} out of the domains.".format(name)
-    url = "http://{}{}{}".format(name, PATH, token)
+        return (
+            f"{name} has no address: create its A record and let it point to this host, "
+            f"or take {name} out of the domains."
+        )
+    url = f"http://{name}{PATH}{token}"
     answer = fetcher(url)
     if answer.status == 200 and answer.body.strip() == token:
         return ""
     came = {
-        0: "could not be fetched ({})".format(answer.body),
+        0: f"could not be fetched ({answer.body})",
         200: "answered with something else than the file put there",
-    }.get(answer.status, "answered {}".format(answer.status))
+    }.get(answer.status, f"answered {answer.status}")
     return (
-        "{0} resolves to {1}, and {2} {3}. Either the name points to another host (correct its A and AAAA records), or port 80 "
-        "is closed on the way (open it), or the web server here does not serve {4} below {5}."
-    ).format(name, ", ".join(addresses), url, came, webroot, PATH)
+        f"{name} resolves to {', '.join(addresses)}, and {url} {came}. "
+        "Either the name points elsewhere (correct its A and AAAA records), or port 80 is closed on the way (open it), "
+        f"or the web server here does not serve {webroot} below {PATH}."
+    )

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 # What `read` has to be given: openssl x509 with these arguments.
-X509_ARGUMENTS = ["-noout", "-nameopt", "RFC2253", "-subject", "-issuer", "-enddate", "-ext", "subjectAltName", "-pubkey"]
+X509_ARGUMENTS = [
+    "-noout",
+    "-nameopt",
+    "RFC2253",
+    "-subject",
+    "-issuer",
+    "-enddate",
+    "-ext",
+    "subjectAltName",
+    "-pubkey",
+]
 
 _PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 
@@ -32,10 +42,10 @@ class Certificate(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is at a certificate's place: where its directory links to (empty: nowhere), and the pair in it if it is usable."""
+    """What is at a certificate's place: where its directory links to (empty: nowhere), and the pair in it."""
 
     link: str
-    certificate: Optional[Certificate]
+    certificate: Certificate | None
     key_matches: bool
     problem: str
 
@@ -62,7 +72,7 @@ def public_key(text: str) -> str:
     return found.group(0) if found else ""
 
 
-def due(found: Found, issued: str, domains: List[str], now: datetime) -> str:
+def due(found: Found, issued: str, domains: list[str], now: datetime) -> str:
     """Say why a certificate has to be asked for, or return an empty string.
 
     issued is the directory in which the ACME client keeps the real one, domains are the names it has to carry.
@@ -76,11 +86,11 @@ def due(found: Found, issued: str, domains: List[str], now: datetime) -> str:
     if certificate.names != wanted:
         return "issued for {}, wanted for {}".format(", ".join(certificate.names) or "no name", ", ".join(wanted))
     if certificate.not_after <= now:
-        return "expired on {:%Y-%m-%d}".format(certificate.not_after)
+        return f"expired on {certificate.not_after:%Y-%m-%d}"
     return ""
 
 
-def report(name: str, found: Found, reason: str) -> Dict[str, Any]:
+def report(name: str, found: Found, reason: str) -> dict[str, Any]:
     """Return what the module tells about one certificate."""
     certificate = found.certificate
     return {

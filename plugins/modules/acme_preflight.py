@@ -10,10 +10,11 @@ module: acme_preflight
 short_description: Prove that ACME HTTP-01 challenges of this host can be seen under each name
 version_added: 0.1.0
 description:
-  - Puts a file with a random name where an ACME client puts its challenges and fetches it through every name, as the certificate authority will.
-  - Fails with what is wrong for each name and what to do about it. Authorities allow few failed attempts (Let's Encrypt five an hour for each name);
-    this one costs none.
-  - Looks from the host itself. What only others see (a firewall in front of it, an IPv6 address that leads nowhere) it cannot tell.
+  - Puts a file with a random name where an ACME client puts its challenges and fetches it through every name, as the
+    certificate authority will.
+  - Fails with what is wrong for each name and what to do about it. Authorities allow few failed attempts (Let's Encrypt
+    five an hour for each name); this costs none.
+  - Looks from the host itself. It cannot tell what only others see, such as a firewall in front of it.
 author:
   - The minato.fleet maintainers (@minato-fleet)
 options:

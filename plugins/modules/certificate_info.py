@@ -10,7 +10,8 @@ module: certificate_info
 short_description: Tell what the certificates of a host are, and which have to be asked for
 version_added: 0.1.0
 description:
-  - Looks at a list of certificates in one call. Each has a directory of its own with C(fullchain.pem) and C(privkey.pem), or a link to such a directory.
+  - Looks at a list of certificates in one call. Each has a directory of its own with C(fullchain.pem) and
+    C(privkey.pem), or a link to such a directory.
   - Tells whether the pair can be used, its names, issuer and end, and why it has to be issued (anew), if it has to.
   - Reads with the C(openssl) command and needs no Python library. A key is only ever turned into its public half.
 author:
@@ -36,7 +37,9 @@ options:
     type: path
     required: true
   issued_root:
-    description: Where the ACME client keeps those that it was given. The directory below O(root) of an issued one is a link to the one of the same name here.
+    description:
+      - Where the ACME client keeps those that it was given.
+      - The directory below O(root) of an issued one is a link to the one of the same name here.
     type: path
     required: true
 attributes:
@@ -159,17 +162,17 @@ def look(module: AnsibleModule, openssl: str, directory: str) -> Found:
     chain, key = (os.path.join(directory, name) for name in ("fullchain.pem", "privkey.pem"))
     for path in (chain, key):
         if not os.path.isfile(path):
-            return Found(link, None, False, "there is no {}".format(path))
+            return Found(link, None, False, f"there is no {path}")
     rc, text, error = module.run_command([openssl, "x509", "-in", chain, *X509_ARGUMENTS])
     if rc:
-        return Found(link, None, False, "{} is no certificate: {}".format(chain, _first_line(error)))
+        return Found(link, None, False, f"{chain} is no certificate: {_first_line(error)}")
     try:
         certificate: Certificate = read(text)
     except ValueError as problem:
-        return Found(link, None, False, "{}: {}".format(chain, problem))
+        return Found(link, None, False, f"{chain}: {problem}")
     rc, public, _error = module.run_command([openssl, "pkey", "-in", key, "-pubout", "-passin", "pass:"])
     if rc or public_key(public) != certificate.public_key:
-        return Found(link, certificate, False, "{} is not the key of {}".format(key, chain))
+        return Found(link, certificate, False, f"{key} is not the key of {chain}")
     return Found(link, certificate, True, "")
 
 

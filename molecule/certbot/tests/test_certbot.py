@@ -124,7 +124,8 @@ def test_what_the_timer_starts_succeeds(host: Any) -> None:
 
 def test_renewal_would_work(host: Any) -> None:
     """S1.6, S3.4."""
-    said = host.check_output(f"{ENVIRONMENT} certbot renew --dry-run --server {DIRECTORY} --no-random-sleep-on-renew 2>&1")
+    command = f"certbot renew --dry-run --server {DIRECTORY} --no-random-sleep-on-renew"
+    said = host.check_output(f"{ENVIRONMENT} {command} 2>&1")
     assert "all simulated renewals succeeded" in said
 
 
@@ -144,7 +145,7 @@ def test_a_renewed_certificate_is_the_one_that_is_served(host: Any, address: str
     ("name", "complaint"),
     [
         ("nowhere.test", "nowhere.test has no address: create its A record"),
-        ("elsewhere.test", "could not be fetched ([Errno 111] Connection refused). Either the name points to another host"),
+        ("elsewhere.test", "could not be fetched ([Errno 111] Connection refused). Either the name points elsewhere"),
     ],
 )
 def test_a_wrong_name_is_refused_before_the_authority_is_asked(

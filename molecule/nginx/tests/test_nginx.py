@@ -153,9 +153,11 @@ def test_a_header_of_the_apps_own_wins_except_hsts(address: str, tls: ssl.SSLCon
 
 
 def test_a_large_body_is_refused(address: str, tls: ssl.SSLContext) -> None:
-    """S1.6."""
+    """S1.6: by the route's own measure where it has one."""
     assert ask(address, "/", tls, body=b"x" * 1_000_000).status == 200
     assert ask(address, "/", tls, body=b"x" * 1_100_000).status == 413
+    assert ask(address, "/api/v1.0/", tls, body=b"x" * 3_000_000).status == 200
+    assert ask(address, "/api/v1.0/", tls, body=b"x" * 3_200_000).status == 413
 
 
 def test_an_unknown_host_gets_no_answer(address: str) -> None:
@@ -249,7 +251,9 @@ def test_a_reload_that_does_not_take_is_noticed_and_undone(host: Any, address: s
     assert ask(address, "/").status == 308
 
 
-def test_a_site_no_longer_wanted_is_no_longer_served(host: Any, address: str, tls: ssl.SSLContext, inventory: str) -> None:
+def test_a_site_no_longer_wanted_is_no_longer_served(
+    host: Any, address: str, tls: ssl.SSLContext, inventory: str
+) -> None:
     """S1.6: and what a person put beside it stays."""
     host.check_output("echo '# mine' > /etc/nginx/conf.d/mine.conf")
     done = converge(inventory, nginx_sites=[])
