@@ -15,7 +15,9 @@ DOCUMENTATION = """
 name: module_calls
 type: notification
 short_description: Count the modules executed on hosts
-description: One line of JSON for each module execution, an item of a loop being one. Actions of the controller do not count.
+description:
+  - One line of JSON for each module execution, an item of a loop being one.
+  - Actions of the controller do not count.
 """
 
 
