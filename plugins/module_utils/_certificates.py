@@ -8,6 +8,7 @@ Reads the text that C(openssl x509) prints, so that a host needs no Python libra
 from __future__ import annotations
 
 import re
+import ssl
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -61,7 +62,8 @@ def read(text: str) -> Certificate:
     lacking = [name for name in ("subject", "issuer", "notAfter") if name not in fields]
     if lacking or not key:
         raise ValueError("openssl told no {}".format(" and no ".join(lacking or ["public key"])))
-    end = datetime.strptime(fields["notAfter"], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=timezone.utc)
+    # Not strptime: it reads the months of the host's language, and openssl writes English ones everywhere.
+    end = datetime.fromtimestamp(ssl.cert_time_to_seconds(fields["notAfter"]), timezone.utc)
     names = sorted({name.lower() for name in re.findall(r"\bDNS:([^,\s]+)", text)})
     return Certificate(fields["subject"].strip(), fields["issuer"].strip(), names, end, key)
 
