@@ -1,4 +1,7 @@
-"""Runs a further playbook from within a scenario's tests: import it as ansible_collections.minato.fleet.molecule.shared.playbook."""
+"""Runs a further playbook from within a scenario's tests.
+
+Import it as ansible_collections.minato.fleet.molecule.shared.playbook.
+"""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ class Host:
         patience = (app.fields["listen_timeout"] + app.fields["min_uptime"]) / 1000 + 10
         late = time.time() - began > patience
         if crashed or late or not processes:
-            self._give_up(app, (crashed or list(processes) or [None])[0], patience)
+            self._give_up(app, next(iter([*crashed, *processes]), None), patience)
         up = min(time.time() - each.started for each in processes)
         return all(each.status == "online" for each in processes) and up > app.fields["min_uptime"] / 1000
 
