@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -16,6 +17,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan imp
     LINK,
     OTHER,
     Current,
+    InputError,
     Node,
     Wanted,
     parents,
@@ -82,11 +84,10 @@ class Accounts:
         return [f"{who} does not exist (wanted for {path})" for who, path in lacking.items()]
 
 
-def look(path: str, accounts: Accounts, follow: bool = False) -> Node | None:
+def look(path: str, accounts: Accounts) -> Node | None:
     """Return what is at a path (content read), None where nothing is."""
-    try:
-        info = os.stat(path) if follow else os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    info = _info(path)
+    if info is None:
         return None
     owner, group, mode = accounts.user(info.st_uid), accounts.group(info.st_gid), stat.S_IMODE(info.st_mode)
     if stat.S_ISDIR(info.st_mode):
@@ -101,6 +102,7 @@ def look(path: str, accounts: Accounts, follow: bool = False) -> Node | None:
 
 def survey(wanted: Wanted, manifest: Mapping[str, Node], accounts: Accounts) -> Current:
     """Read every path that a plan may need: wanted, managed, to be removed, and the directories above them."""
+    _refuse_aliases(wanted)
     nodes: dict[str, Node] = {}
     children: dict[str, set[str]] = {}
     absent = set(wanted.absent)
@@ -121,14 +123,32 @@ def survey(wanted: Wanted, manifest: Mapping[str, Node], accounts: Accounts) -> 
     return Current(nodes, manifest, children)
 
 
+def _refuse_aliases(wanted: Wanted) -> None:
+    """Refuse two entries that are one path, because a directory above one of them is a link."""
+    above = {parent: os.path.realpath(parent) for parent in {os.path.dirname(path) for path in wanted.nodes}}
+    seen: dict[str, str] = {}
+    for path in wanted.nodes:
+        real = os.path.join(above[os.path.dirname(path)], os.path.basename(path))
+        if seen.setdefault(real, path) != path:
+            raise InputError(f"{seen[real]} and {path} are one path on this host ({real}): keep one entry")
+
+
 def _kind_only(path: str, follow: bool) -> Node | None:
-    try:
-        mode = (os.stat(path) if follow else os.lstat(path)).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if stat.S_ISDIR(mode):
+    info = _info(path)
+    if info is not None and stat.S_ISLNK(info.st_mode) and follow and os.path.isdir(path):
         return Node(DIRECTORY)
-    return Node(LINK if stat.S_ISLNK(mode) else FILE)
+    if info is None or stat.S_ISDIR(info.st_mode):
+        return Node(DIRECTORY) if info else None
+    return Node(LINK if stat.S_ISLNK(info.st_mode) else FILE)
+
+
+def _info(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
 
 
 def ids(node: Node, accounts: Accounts) -> tuple[int, int]:

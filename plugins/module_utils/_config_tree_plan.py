@@ -185,8 +185,8 @@ def plan(current: Current, wanted: Wanted) -> Plan:
     saves: dict[str, str] = {}
     fresh = Node(DIRECTORY, "root", "root", 0o755, created=True, implicit=True)
     made.extend(Change(path, None, fresh) for path in _missing_parents(current, wanted))
-    for path in sorted(wanted.nodes, key=_order(wanted.nodes)):
-        after, before, ours = wanted.nodes[path], current.nodes.get(path), current.manifest.get(path)
+    for path, after in wanted.nodes.items():
+        before, ours = current.nodes.get(path), current.manifest.get(path)
         created = after.kind == DIRECTORY and (before is None or (ours is not None and ours.created))
         manifest[path] = after._replace(
             content=None, sha256=after.digest() if after.kind == FILE else "", created=created
@@ -201,6 +201,7 @@ def plan(current: Current, wanted: Wanted) -> Plan:
             elif not before.holds_same(ours):
                 saves[path] = BY_HAND
         made.append(Change(path, before, after))
+    made.sort(key=_order)
     gone = _removals(current, wanted, saves)
     _keep_parents(current, wanted, made, manifest)
     for path in _idle_directories(current, wanted, gone, manifest):
@@ -208,9 +209,9 @@ def plan(current: Current, wanted: Wanted) -> Plan:
     return Plan(tuple(made + gone), saves, manifest)
 
 
-def _order(nodes: Mapping[str, Node]) -> Any:
-    rank = {DIRECTORY: 0, FILE: 1, LINK: 2}
-    return lambda path: (rank[nodes[path].kind], path)
+def _order(change: Change) -> tuple[int, str]:
+    """Directories first, each after the one above it; links last, so that none points at what is still to come."""
+    return (DIRECTORY, FILE, LINK).index(change.after.kind) if change.after else -1, change.path
 
 
 def _refuse_clashes(current: Current, wanted: Wanted) -> None:
