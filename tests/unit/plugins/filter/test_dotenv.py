@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.minato.fleet.plugins.filter.dotenv import UnwritableError, dotenv, quoted
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+Reader = Callable[[Path], dict[str, Any]]
 
 # The four readers with their own words, over a table of values: molecule/env_file.
 
@@ -82,9 +86,32 @@ def test_a_number_is_written_as_its_digits_and_the_order_is_kept() -> None:
     assert dotenv({"path": "/x", "values": {"PORT": 3000, "A": "b c"}}) == "PORT=3000\nA='b c'\n"
 
 
-# What people put into passwords, and what the readers stumble over, more often than chance would bring it.
-NASTY = st.text(st.one_of(st.sampled_from(list(" \t\n'\"`$\\#={}!&;|<>()~%*?[]あé𝄞")), st.characters()), max_size=40)
-FILES = st.lists(NASTY, min_size=1, max_size=25)
+# What readers stumble over. Every sequence of up to three is tried: a mistake in the rules meets the value that shows it.
+PIECES = [
+    "'",
+    '"',
+    "`",
+    "$",
+    "${",
+    "}",
+    "HOME",
+    "$(id)",
+    "\\",
+    "\\n",
+    "#",
+    " ",
+    "\n",
+    "\t",
+    "\r",
+    "~",
+    "=",
+    "A=",
+    "!",
+    "é",
+    "あ",
+    "𝄞",
+]
+SEQUENCES = ["".join(pieces) for length in (1, 2, 3) for pieces in itertools.product(PIECES, repeat=length)]
 
 
 def writable(values: list[str]) -> dict[str, str]:
@@ -97,51 +124,53 @@ def writable(values: list[str]) -> dict[str, str]:
             continue
         if value.strip():
             taken[f"KEY_{number}"] = value
-    assume(taken)
     return taken
 
 
-def write(path: Path, values: dict[str, str]) -> Path:
-    path.write_bytes(dotenv({"path": str(path), "values": values}).encode())
-    return path
+def run(*command: str) -> str:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/home/of/someone"}
+    return subprocess.run(command, capture_output=True, check=True, env=environment).stdout.decode()
 
 
-def run(*command: str) -> bytes:
-    return subprocess.run(command, capture_output=True, check=True, env={"PATH": os.environ["PATH"]}).stdout
+def python_dotenv(path: Path) -> dict[str, Any]:
+    return dict(dotenv_values(path))
 
 
-EVERYWHERE = settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
-)
+def shell(path: Path) -> dict[str, Any]:
+    listed = run("sh", "-c", f"set -a; . {path}; env -0").split("\0")
+    return dict(line.split("=", 1) for line in listed if line.startswith("KEY_"))
 
 
-@EVERYWHERE
-@given(values=FILES)
-def test_python_s_dotenv_reads_what_was_meant(tmp_path: Path, values: list[str]) -> None:
-    taken = writable(values)
-    assert dict(dotenv_values(write(tmp_path / ".env", taken))) == taken
-
-
-@EVERYWHERE
-@given(values=FILES)
-def test_a_shell_reads_what_was_meant(tmp_path: Path, values: list[str]) -> None:
-    taken = writable(values)
-    path = write(tmp_path / ".env", taken)
-    listed = run("sh", "-c", f"set -a; . {path}; env -0").decode().split("\0")
-    read = dict(line.split("=", 1) for line in listed if line.startswith("KEY_"))
-    assert read == taken
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="Node.js is read by the scenario molecule/env_file")
-@settings(EVERYWHERE, max_examples=40)
-@given(values=FILES)
-def test_node_reads_what_was_meant(tmp_path: Path, values: list[str]) -> None:
+def node(path: Path) -> dict[str, Any]:
     """Node's own reader; the npm package dotenv is read by the scenario."""
+    script = "JSON.stringify(Object.fromEntries(Object.entries(process.env).filter(([k]) => k.startsWith('KEY_'))))"
+    return dict(json.loads(run("node", f"--env-file={path}", "-p", script)))
+
+
+def knows_env_files() -> bool:
+    command = ["node", "--env-file=/dev/null", "-e", ""]
+    return shutil.which("node") is not None and subprocess.run(command, check=False).returncode == 0
+        and subprocess.run(["node", "--env-file=/dev/null", "-e", ""], check=False).returncode == 0
+    )
+
+
+READERS = [python_dotenv, shell, *([node] if knows_env_files() else [])]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_every_sequence_that_is_taken_is_read_as_it_was_meant(tmp_path: Path, read: Reader) -> None:
+    taken = writable(SEQUENCES)
+    assert len(taken) > len(SEQUENCES) / 3
+    path = tmp_path / ".env"
+    path.write_bytes(dotenv({"path": str(path), "values": taken}).encode())
+    assert read(path) == taken
+
+
+@pytest.mark.parametrize("read", READERS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(st.text(st.characters(), max_size=40), min_size=1, max_size=25))
+def test_any_text_that_is_taken_is_read_as_it_was_meant(tmp_path: Path, read: Reader, values: list[str]) -> None:
     taken = writable(values)
-    path = write(tmp_path / ".env", taken)
-    assert json.loads(run("node", f"--env-file={path}", "-p", KEYS_AS_JSON)) == taken
-
-
-KEYS_AS_JSON = "JSON.stringify(Object.fromEntries(Object.entries(process.env).filter(([k]) => k.startsWith('KEY_'))))"
+    path = tmp_path / ".env"
+    path.write_bytes(dotenv({"path": str(path), "values": taken}).encode())
+    assert read(path) == taken
