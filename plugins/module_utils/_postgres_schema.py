@@ -110,6 +110,7 @@ class Server:
         self.indexes = indexes
         self.queries = 0
         self.logins = 0
+        self._version = 0
         self._connections: dict[str, Any] = {}
 
     def close(self) -> None:
@@ -120,25 +121,26 @@ class Server:
     def query(self, database: str, sql: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
         self.queries += 1
         connection = self._connection(database)
-        with connection.cursor() as cursor:
-            try:
+        try:
+            with connection.cursor() as cursor:
                 cursor.execute(sql, values)
                 rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
-            except driver.psycopg.Error as error:
-                raise PostgresSchemaError(
-                    f"Cannot read the catalog of {database or 'the server'}: {_said(error)}"
-                ) from error
+        except driver.psycopg.Error as error:
+            what = database or "the server"
+            raise PostgresSchemaError(f"Cannot read the catalog of {what}: {_said(error)}") from error
         return rows
 
     def version(self) -> int:
-        version: int = driver.get_server_version(self._connection(""))
-        if version < OLDEST:
-            found = f"{version // 10000}.{version % 10000}"
+        """As the server counts it. Asked once: the connection does not answer any more when it is lost."""
+        if not self._version:
+            self._version = driver.get_server_version(self._connection(""))
+        if self._version < OLDEST:
+            found = f"{self._version // 10000}.{self._version % 10000}"
             needed = OLDEST // 10000
             raise PostgresSchemaError(
                 f"PostgreSQL at {self.login['host']} is {found}; this needs {needed} or later: upgrade the server"
             )
-        return version
+        return self._version
 
     def current(self, wanted: Wanted) -> Current:
         """The state of the server, passwords tried."""
@@ -202,7 +204,8 @@ class Server:
             yield
         finally:
             # The server frees it with the session at the latest.
-            self.query("", "SELECT pg_advisory_unlock(%s)", (_LOCK,))
+            with suppress(PostgresSchemaError):
+                self.query("", "SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
     def _connection(self, database: str) -> Any:
         if database not in self._connections:
@@ -345,4 +348,5 @@ def _verifier(connection: Any, role: str, password: str) -> str:
 def _said(error: Any) -> str:
     """The server's own words, without the statement: that one may carry a verifier."""
     told = [error.diag.message_primary, error.diag.message_detail, error.diag.message_hint]
-    return " ".join(text for text in told if text) or type(error).__name__
+    # Without a word of the server it is the driver's, about the connection.
+    return " ".join(text for text in told if text) or " ".join(str(error).split())
