@@ -35,7 +35,7 @@ def documents(root: Path) -> Iterator[tuple[Path, str]]:
 
 def _filled(path: Path, table: str) -> str:
     text = path.read_text(encoding="utf-8")
-    filled, count = BETWEEN.subn(lambda _: f"{BEGIN}\n{table}\n{END}", text)
+    filled, count = BETWEEN.subn(lambda _match: f"{BEGIN}\n{table}\n{END}", text)
     return filled if count == 1 else ""
 
 
@@ -135,7 +135,7 @@ def _code(value: Any) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [heads, tuple("---" for _ in heads), *(tuple(_cell(cell) for cell in row) for row in rows)]
+    lines = [heads, ("---",) * len(heads), *(tuple(_cell(cell) for cell in row) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

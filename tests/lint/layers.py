@@ -66,7 +66,7 @@ def _role_names(role: Role) -> Iterator[tuple[Path, int, str]]:
     for path in [*role.task_files(), role.defaults_path, *sorted(role.path.glob("vars/*.yml"))]:
         for key, value, line in strings(load(path)):
             bare = key in CONDITIONS and "{{" not in value
-            for _, name in sorted(_names(f"{{{{ {value} }}}}" if bare else value)):
+            for _line, name in sorted(_names(f"{{{{ {value} }}}}" if bare else value)):
                 yield path, line, name
 
 

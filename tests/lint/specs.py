@@ -157,8 +157,8 @@ def defaults_are_explained(root: Path) -> Iterator[Finding]:
         lines = text(role.defaults_path).splitlines()
         defaults = load_mapping(role.defaults_path)
         keys = {
-            name: [child.rsplit(".", 1)[-1] for child, _, _ in nested(name, option, 0)][1:]
-            for _, name, option, _ in options(role)
+            name: [child.rsplit(".", 1)[-1] for child, _spec, _line in nested(name, option, 0)][1:]
+            for _point, name, option, _line in options(role)
         }
         for name, line in defaults.lines.items():
             # One comment may explain the paragraph of variables below it.

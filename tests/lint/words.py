@@ -24,7 +24,7 @@ REGISTRIES = [
         ("ghcr", "io"),
     )
 ]
-MACHINES = ["/" + "work/", "/" + "home/", "/" + "Users/", "/opt/" + "wheels", "/opt/" + "pypi", "/tmp/" + "brief"]
+MACHINES = ["/" + "work/", "/" + "Users/", "/opt/" + "wheels", "/opt/" + "pypi", "/tmp/" + "brief"]
 
 
 def no_registry_is_named(root: Path) -> Iterator[Finding]:
@@ -36,7 +36,8 @@ def no_registry_is_named(root: Path) -> Iterator[Finding]:
 
 def no_machine_is_meant(root: Path) -> Iterator[Finding]:
     """No path of the machine that someone developed on."""
-    pattern = re.compile(r"(?<![\w.~}$*-])(?:" + "|".join(map(re.escape, MACHINES)) + r")")
+    here = [f"{place}/" for place in (root, Path.home()) if len(place.parts) > 2]
+    pattern = re.compile(r"(?<![\w.~}$*-])(?:" + "|".join(map(re.escape, MACHINES + here)) + r")")
     for path, line, found in matches(tracked(root), pattern):
         yield Finding(path, line, f"{found} is a place on one machine; write it relative to the checkout")
 
