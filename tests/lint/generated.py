@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible_collections.minato.fleet.tests.lint.house import ROOT, Mapping, Role, roles
 
 BEGIN, END = "<!-- spec:begin -->", "<!-- spec:end -->"
@@ -35,7 +36,7 @@ def documents(root: Path) -> Iterator[tuple[Path, str]]:
 
 def _filled(path: Path, table: str) -> str:
     text = path.read_text(encoding="utf-8")
-    filled, count = BETWEEN.subn(lambda _match: f"{BEGIN}\n{table}\n{END}", text)
+    filled, count = BETWEEN.subn(lambda _match: f"{BEGIN}\n\n{table}\n\n{END}", text)
     return filled if count == 1 else ""
 
 
@@ -69,7 +70,7 @@ def _option_rows(name: str, option: Mapping) -> Iterator[tuple[str, ...]]:
         meaning += " Secret."
     yield f"`{name}`", kind, _default(option, bool(option.get("required"))), meaning
     for child, spec in (option.get("options") or {}).items():
-        yield from _option_rows(f"{name}.{child}", spec)
+        yield from _option_rows(f"{name}{'[]' if option.get('type') == 'list' else ''}.{child}", spec)
 
 
 def schema_table(schema: dict[str, Any]) -> str:
@@ -130,7 +131,9 @@ def _default(option: dict[str, Any], required: bool) -> str:
 
 
 def _code(value: Any) -> str:
-    shown = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    """A value as one would write it in YAML."""
+    bare = isinstance(value, str) and yaml.safe_load(value) == value
+    shown = value if bare else json.dumps(value, ensure_ascii=False)
     return f"`{shown}`"
 
 
