@@ -1,9 +1,12 @@
 # `make help` lists the verbs. Nothing here needs an activated environment: the scripts find their own.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test lint unit sanity molecule scenarios docs bench-site
+.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site
 
 help: ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb text; do printf '  %-12s %s\n' "$$verb" "$$text"; done
+
+controller: ## Install what the playbooks need on this machine
+	@tests/bin/setup run
 
 setup: ## Install what the demo and the tests need: packages, Docker, Python environment, host images
 	@tests/bin/setup test bookworm trixie

@@ -37,9 +37,7 @@ def test_select_apps_takes_the_hosts_order(fleet: dict[str, t.Any]) -> None:
 
 
 def test_select_apps_refuses_an_unknown_name(fleet: dict[str, t.Any]) -> None:
-    with pytest.raises(
-        AnsibleFilterError, match=r"medical-apo is not an app .+ Write medical-api instead"
-    ):
+    with pytest.raises(AnsibleFilterError, match=r"medical-apo is not an app .+ Write medical-api instead"):
         FILTERS["select_apps"](fleet["fleet_apps"], ["medical-apo"])
 
 
