@@ -12,7 +12,6 @@ role's scenario gives it, and the role's private variables; it renders whatever 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,17 @@ HERE = Path(__file__).parent
 MODULE = "minato.fleet.config_tree"
 
 
-@functools.cache
-def _loader() -> DataLoader:
+LOADER = DataLoader()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collections() -> None:
+    """Let filters be found; not before the tests run, as from then on Ansible imports collections its own way."""
     init_plugin_loader([str(ROOT / ".ansible/collections")])
-    return DataLoader()
 
 
 def _load(path: Path) -> Any:
-    return _loader().load_from_file(str(path), trusted_as_template=True) if path.is_file() else None
+    return LOADER.load_from_file(str(path), trusted_as_template=True) if path.is_file() else None
 
 
 def _cases() -> list[Any]:
@@ -88,12 +90,12 @@ def _files(role: Role, variables: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in role.task_files():
         for task in _tasks(_load(path)):
             if MODULE in task:
-                templar = Templar(loader=_loader(), variables={**variables, **(task.get("vars") or {})})
+                templar = Templar(loader=LOADER, variables={**variables, **(task.get("vars") or {})})
                 yield from templar.template(task[MODULE].get("files") or [])
 
 
 def _render(path: Path, variables: dict[str, Any]) -> str:
-    templar = Templar(loader=_loader(), variables=variables)
+    templar = Templar(loader=LOADER, variables=variables)
     source = trust_as_template(path.read_text(encoding="utf-8"))
     return str(templar.template(source, escape_backslashes=False, overrides={"trim_blocks": True}))
 
