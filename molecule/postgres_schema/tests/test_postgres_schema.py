@@ -330,11 +330,8 @@ def test_new_password_is_set_and_no_password_is_seen_anywhere() -> None:
     ("server", "said"),
     [
         ({"password": "wrong"}, "the password of that user is not login_password"),
-        ({"host": "nowhere.test"}, "that name does not resolve on this host"),
         ({"port": 5433}, "nothing listens there; check the port"),
-        ({"host": SERVER}, "use the name that it carries"),
         ({"ca_file": "/etc/ssl/certs/ca-certificates.crt"}, "is not signed by the authority in ca_cert"),
-        ({"ca_file": "/nowhere.crt"}, "/nowhere.crt, is missing on this host"),
         ({"user": "app_user", "password": APP_PASSWORD}, "permission denied to create role"),
     ],
 )
