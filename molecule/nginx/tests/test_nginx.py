@@ -33,7 +33,7 @@ def tls(host: Any) -> ssl.SSLContext:
 
 def handshake(address: str, context: ssl.SSLContext, name: str) -> ssl.SSLSocket:
     """Return a connection that asked for a name and checked the answer."""
-    return context.wrap_socket(socket.create_connection((address, 443), 5), server_hostname=name)
+    return context.wrap_socket(socket.create_connection((address, 443), 15), server_hostname=name)
 
 
 def ask(
@@ -45,7 +45,7 @@ def ask(
     headers: dict[str, str] | None = None,
 ) -> http.client.HTTPResponse:
     """Send one request (over TLS where a context is given) and return the answer, its body read into `.text`."""
-    connection = http.client.HTTPConnection(address, 80, timeout=10)
+    connection = http.client.HTTPConnection(address, 80, timeout=20)
     if context:
         connection.sock = handshake(address, context, name)
     connection.request("POST" if body is not None else "GET", path, body, {"Host": name, **(headers or {})})
@@ -123,9 +123,9 @@ def test_the_longest_prefix_wins_and_is_stripped_only_when_asked(address: str, t
 @pytest.mark.parametrize(("path", "arrives_as"), [("/live?token=1", "/live?token=1"), ("/api/live", "/live")])
 def test_websockets_pass(address: str, tls: ssl.SSLContext, path: str, arrives_as: str) -> None:
     """S1.6, S2.6."""
-    with connect(f"wss://app.test{path}", sock=socket.create_connection((address, 443), 5), ssl=tls) as socket_:
+    with connect(f"wss://app.test{path}", sock=socket.create_connection((address, 443), 15), ssl=tls) as socket_:
         socket_.send("hello")
-        assert socket_.recv(timeout=5) == f"{arrives_as} hello"
+        assert socket_.recv(timeout=15) == f"{arrives_as} hello"
 
 
 def test_a_route_without_websocket_does_not_upgrade(address: str, tls: ssl.SSLContext) -> None:
