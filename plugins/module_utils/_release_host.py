@@ -178,10 +178,11 @@ class Releases:
         os.symlink(os.path.relpath(directory, self.home), temporary)
         os.rename(temporary, self.link)
         os.sync()
-        self.write_manifest(release_id, state="active", activated_at=now())
+        # The new one comes last: while it is "ready" behind the link, the next run has something to finish.
         for other in self.found():
             if other.state == "active" and other.id != release_id:
                 self.write_manifest(other.id, state="ready")
+        self.write_manifest(release_id, state="active", activated_at=now())
 
 
 def _replace_by_link(directory: str, name: str, target: str) -> None:
