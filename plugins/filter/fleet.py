@@ -24,6 +24,7 @@ class FilterModule:
             "nginx_upstreams": wiring.nginx_upstreams,
             "node_versions": wiring.node_versions,
             "pm2_apps": wiring.pm2_apps,
+            "pm2_node_bin": wiring.pm2_node_bin,
             "postgres_databases": wiring.postgres_databases,
             "postgres_roles": wiring.postgres_roles,
             "select_apps": catalog.select_apps,

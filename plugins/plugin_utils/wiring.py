@@ -163,6 +163,11 @@ def pm2_apps(apps: list[App]) -> list[Item]:
     ]
 
 
+def pm2_node_bin(apps: list[App]) -> str:
+    """Input of the role pm2: the Node.js that runs PM2 itself, that of the host's first app."""
+    return node_bin(apps[0])
+
+
 def logrotate_rules(apps: list[App]) -> list[Item]:
     """Input of the role logrotate. PM2 keeps its log files open, so they are copied and cut, not renamed."""
     return [
