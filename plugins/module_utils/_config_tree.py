@@ -140,7 +140,8 @@ class _Run:
         else:
             self.recovered = True
             self.warn("an earlier run was cut short: its half-made swap was finished or undone first")
-            self._settle(swap, journal["reload"])
+            # This run's own command, if it has one: what cut the other run short may have been its command.
+            self._settle(swap, self.reload or journal["reload"])
 
     def _settle(self, swap: Swap, reload: str) -> None:
         if swap.is_committed():
