@@ -41,7 +41,8 @@ class Site:
         """Status, headers and JSON (or text) of an answer over HTTPS."""
         connection = http.client.HTTPSConnection(SITE)
         connection.sock = self.connect()
-        return self._ask(connection, method, path, body, {"Authorization": f"Bearer {self.token}"} if authorized else {})
+        token = {"Authorization": f"Bearer {self.token}"} if authorized else {}
+        return self._ask(connection, method, path, body, token)
 
     def ask_plain(self, path: str, host: str = SITE) -> tuple[int, http.client.HTTPMessage, Any]:
         """The same over plain HTTP."""
@@ -91,7 +92,8 @@ def run_playbook() -> Any:
     """Run one of the project's playbooks on the scenario's inventory; its output holds stderr too."""
 
     def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["ansible-playbook", "-i", str(ROOT / "molecule/site_medical/inventory"), f"playbooks/{name}.yml", *arguments]
+        inventory = str(ROOT / "molecule" / "site_medical" / "inventory")
+        command = ["ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *arguments]
         # One line for each message, so that a test can look for a sentence.
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
         return subprocess.run(

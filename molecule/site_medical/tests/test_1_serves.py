@@ -48,7 +48,8 @@ def test_tls_below_1_2_is_refused(site: Any) -> None:
 
 def test_crud_through_to_the_database(site: Any, db_host: Any) -> None:
     """S1.7: what is written over HTTPS is a row in the schema medical, and what is deleted is gone."""
-    status, headers, made = site.ask("POST", "/api/medical/staff", {"name": "看護師 一号", "department": "3F", "active": True})
+    staff = {"name": "看護師 一号", "department": "3F", "active": True}
+    status, headers, made = site.ask("POST", "/api/medical/staff", staff)
     assert status == 201
     place = headers["Location"]
     status, _headers, interview = site.ask(

@@ -12,7 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 CASES = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
-APP = yaml.safe_load((ROOT / "inventories/example/group_vars/all/apps.yml").read_text(encoding="utf-8"))["fleet_apps"][0]
+CATALOG = ROOT / "inventories" / "example" / "group_vars" / "all" / "apps.yml"
+APP = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))["fleet_apps"][0]
 
 
 def catalog_of(case: dict[str, Any]) -> list[dict[str, Any]]:
