@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-testinfra_hosts = ["ansible://client"]
-
 SCENARIO = Path(__file__).parents[1]
 CLIENT, SERVER = "minato-postgres_schema", "minato-postgres_schema-db"
 AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
