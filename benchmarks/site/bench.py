@@ -90,7 +90,7 @@ def ssh() -> list[str]:
 def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     site = ROOT / "playbooks" / "site.yml"
-    _seconds, calls = play(site, [])
+    seconds, calls = play(site, [])
     count = sum(int(str(call["calls"])) for call in calls)
     for call in calls:
         print(f"{call['calls']:>3}  {call['action']}: {call['task']}")
@@ -99,7 +99,7 @@ def main() -> None:
     print(f"{'connection':<12}{'site.yml':>10}{f'{count} trivial':>14}{'ratio':>8}")
     missed = count > MOST_CALLS
     for name, connection in (("docker", []), ("ssh", ssh())):
-        pairs = [(play(site, connection)[0], play(trivial(count), connection)[0]) for _ in range(ROUNDS)]
+        pairs = [(play(site, connection)[0], play(trivial(count), connection)[0]) for round_ in range(ROUNDS)]
         ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(f"{name:<12}{ours:>8.1f} s{theirs:>12.1f} s{ours / theirs:>8.2f}", flush=True)
         missed = missed or ours / theirs > MOST_RATIO

@@ -97,7 +97,7 @@ def _repeated_ports(host: str, apps: list[App]) -> Iterator[str]:
         by_port[app["port"]].append(app["name"])
     for port, names in sorted(by_port.items()):
         if len(names) > 1:
-            free = next(number for number in range(port + 1, 65536) if number not in by_port)
+            free = min(set(range(port + 1, 65536)) - set(by_port), default=1024)
             yield f"{names[-1]}: port: {port} is taken on {host} by {names[0]}. Write another, for example {free}."
 
 
