@@ -42,11 +42,13 @@ class Git:
                 FLEET_GIT_PASSWORD=password,
             )
 
-    def run(self, *arguments: str, timeout: int = ASK_TIMEOUT) -> str:
+    def run(self, *arguments: str, cwd: str = "/", timeout: int = ASK_TIMEOUT) -> str:
+        """What git prints. Raises GitError."""
         command = [self.binary, *arguments]
         try:
             done = subprocess.run(
                 command,
+                cwd=cwd,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -70,16 +72,15 @@ class Git:
 
     def export(self, commit: str, directory: str) -> tuple[str, str]:
         """Put the commit's files into an empty directory, without history; gives (author, date of the commit)."""
-        store = os.path.join(directory, ".git")
-        here: list[str] = ["-C", directory]
         self.run("init", "--quiet", directory)
         try:
-            self.run(*here, "fetch", "--quiet", "--depth=1", "--", self.url, commit, timeout=FETCH_TIMEOUT)
+            self.run("fetch", "--quiet", "--depth=1", "--", self.url, commit, cwd=directory, timeout=FETCH_TIMEOUT)
         except GitError:
             # Older servers hand out branches and tags only.
             every = ["+refs/heads/*:refs/fleet/heads/*", "+refs/tags/*:refs/fleet/tags/*"]
-            self.run(*here, "fetch", "--quiet", "--", self.url, *every, timeout=FETCH_TIMEOUT)
-        self.run(*here, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", commit)
-        author, committed_at = self.run(*here, "show", "--no-patch", "--format=%an%n%cI", commit).strip().split("\n")
-        shutil.rmtree(store)
+            self.run("fetch", "--quiet", "--", self.url, *every, cwd=directory, timeout=FETCH_TIMEOUT)
+        self.run("checkout", "--quiet", "--force", "--detach", commit, cwd=directory)
+        facts = self.run("show", "--no-patch", "--format=%an%n%cI", commit, cwd=directory)
+        author, committed_at = facts.rstrip("\n").split("\n")
+        shutil.rmtree(os.path.join(directory, ".git"))
         return author, committed_at

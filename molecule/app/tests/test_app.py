@@ -223,6 +223,13 @@ def test_an_unknown_version_is_refused_before_anything_changes(host: Any, deploy
     assert releases(host) == before
 
 
+def test_a_repositorys_password_is_never_shown(deploy: Deploy) -> None:
+    """S1.4."""
+    done = deploy("-vvv", repository="https://bot:geheim%40wort@localhost:1/hello.git")
+    assert "hello: ls-remote of https://localhost:1/hello.git: fatal: unable to access" in done.stdout
+    assert "geheim" not in done.stdout
+
+
 def test_a_killed_deploy_is_cleared_away_by_the_next_run(host: Any, deploy: Deploy, tmp_path: Path) -> None:
     before = manifest(host)["id"]
     commit = push(page="fourth version")
