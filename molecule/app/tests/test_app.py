@@ -90,7 +90,6 @@ def test_the_user_is_a_system_user_that_cannot_log_in(host: Any) -> None:
         ("/opt/hello/releases", "root", "root", 0o755),
         ("/opt/hello/shared", "root", "hello", 0o750),
         ("/opt/hello/shared/data", "hello", "hello", 0o750),
-        ("/var/log/hello", "hello", "hello", 0o750),
         ("/var/cache/minato-app/hello", "hello", "hello", 0o700),
     ],
 )
