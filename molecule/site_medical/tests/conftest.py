@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import testinfra
+from websockets.sync.client import ClientConnection, connect
 
 SITE = "api.medical.test"
 ROOT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
@@ -33,7 +34,13 @@ class Site:
         self.token = f"{header}.{claims}.{_base64url(signature)}"
 
     def connect(self) -> ssl.SSLSocket:
-        return self.tls.wrap_socket(socket.create_connection((self.address, 443), timeout=15), server_hostname=SITE)
+        return self.tls.wrap_socket(self.reach(), server_hostname=SITE)
+
+    def reach(self) -> socket.socket:
+        return socket.create_connection((self.address, 443), timeout=15)
+
+    def websocket(self, path: str, **options: Any) -> ClientConnection:
+        return connect(f"wss://{SITE}{path}", sock=self.reach(), ssl=self.tls, open_timeout=15, **options)
 
     def ask(
         self, method: str, path: str, body: Any = None, authorized: bool = True

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 
 def test_https_with_a_verified_chain_answers_health_with_the_deployed_commit(site: Any, app_host: Any) -> None:
@@ -78,19 +77,15 @@ def test_nobody_reads_staff_without_a_token(site: Any) -> None:
 
 
 def test_websocket_passes_and_echoes(site: Any) -> None:
-    with connect(
-        "wss://api.medical.test/api/medical/echo",
-        sock=site.connect(),
-        ssl=None,
-        additional_headers={"Authorization": f"Bearer {site.token}"},
-    ) as websocket:
+    token = {"Authorization": f"Bearer {site.token}"}
+    with site.websocket("/api/medical/echo", additional_headers=token) as websocket:
         websocket.send("もしもし")
-        assert websocket.recv(timeout=5) == "もしもし"
+        assert websocket.recv(timeout=15) == "もしもし"
 
 
 def test_websocket_wants_a_token(site: Any) -> None:
     with pytest.raises(InvalidStatus, match="401"):
-        connect("wss://api.medical.test/api/medical/echo", sock=site.connect(), ssl=None)
+        site.websocket("/api/medical/echo")
 
 
 def test_indexes_are_there(db_host: Any) -> None:
