@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import itertools
 import os
 import re
 import stat
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ def test_what_nobody_manages_keeps_content_rights_times_and_links(place: Place) 
     assert stat.S_ISFIFO((place.live / "pipe").stat().st_mode)
 
 
-def test_a_hand_edit_is_shown_and_saved_once(place: Place) -> None:
+def test_a_hand_edit_is_shown_and_saved_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    stamps = map(str, itertools.count())
+    monkeypatch.setattr(time, "strftime", lambda *_args: next(stamps))
     place.run(files={"a": "1\n"})
     (place.live / "a").write_text("mine\n")
     (place.live / "a").chmod(0o600)

@@ -85,8 +85,11 @@ def test_a_killed_run_serves_on_and_the_next_run_repairs(
             assert node in (old.get(name), new.get(name), rejected.get(name)) or name.endswith(".minato~"), name
         for name in old.keys() & new.keys():
             assert (place.live / name).exists(), f"{name} is gone, though the old and the new set have it"
+        committed = phases[-1] == "swapped" or (phases[-1] == "swapping" and whole)
+        rejected_is_live = committed and (place.live / "main.conf").read_text() == "bad\n"
         result = place.run(**{**then, "absent": ["default"]})
         assert result["recovered"] == (phases[-1] in ("swapping", "swapped", "undoing"))
+        assert any("failed to reload and was undone" in said for said in place.warnings) == rejected_is_live
         assert place.snapshot() == expected
         assert place.is_loaded()
         assert place.leftovers() == []
