@@ -96,7 +96,8 @@ def look(path: str, accounts: Accounts) -> Node | None:
         return Node(LINK, owner, group, 0, target=os.readlink(path))
     if not stat.S_ISREG(info.st_mode):
         return Node(OTHER, owner, group, mode)
-    with open(path, "rb") as stream:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # it may be another thing by now
+    with os.fdopen(descriptor, "rb") as stream:
         return Node(FILE, owner, group, mode, content=stream.read(), mtime_ns=info.st_mtime_ns)
 
 
@@ -160,30 +161,38 @@ def ids(node: Node, accounts: Accounts) -> tuple[int, int]:
 
 
 def create(path: str, node: Node, accounts: Accounts) -> None:
-    """Make a file, link or directory where nothing is. A file is never readable by others before its owner is set."""
+    """Make a file, link or directory where nothing is. A file is never readable by others before its owner is set.
+
+    Rights are given through a descriptor: the directory may belong to a user who could put a link in the way.
+    """
     if node.kind == LINK:
         os.symlink(node.target, path)
         return
-    uid, gid = ids(node, accounts)
     if node.kind == DIRECTORY:
         os.mkdir(path, 0o700)
-    else:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(node.content or b"")
-            stream.flush()
-            os.fsync(stream.fileno())
-    os.chown(path, uid, gid)
-    os.chmod(path, node.mode)
-    if node.mtime_ns:
-        os.utime(path, ns=(node.mtime_ns, node.mtime_ns))
+        set_access(path, node, accounts)
+        return
+    uid, gid = ids(node, accounts)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(node.content or b"")
+        stream.flush()
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, node.mode)
+        if node.mtime_ns:
+            os.utime(descriptor, ns=(node.mtime_ns, node.mtime_ns))
+        os.fsync(descriptor)
 
 
 def set_access(path: str, node: Node, accounts: Accounts) -> None:
-    """Give an existing file or directory its owner, group and mode."""
+    """Give an existing directory its owner, group and mode."""
     uid, gid = ids(node, accounts)
-    os.chown(path, uid, gid, follow_symlinks=False)
-    os.chmod(path, node.mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, node.mode)
+    finally:
+        os.close(descriptor)
 
 
 def sync(paths: Iterable[str]) -> None:

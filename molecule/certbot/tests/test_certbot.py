@@ -64,6 +64,7 @@ def converge(**variables: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["ansible-playbook", "--inventory", INVENTORY, str(CONVERGE), "--extra-vars", json.dumps(variables)],
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
+        check=False,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -115,7 +115,7 @@ def test_files_links_directories_owners_and_modes_are_as_asked(host):
 
 def test_a_second_run_changes_nothing(host):
     before = tree(host)
-    _, output = run()
+    code, output = run()
     assert changed(output) == 0
     assert tree(host) == before
 
@@ -151,7 +151,7 @@ def test_a_set_that_the_service_refuses_is_put_back_and_served(host, watched):
 
 def test_a_hand_edit_is_shown_once_saved_once_and_replaced(host):
     host.check_output(f"sed -i s/one/mine/ {ANSWER}")
-    _, output = run("--diff")
+    code, output = run("--diff")
     assert '-        return 200 "mine";' in output
     assert '+        return 200 "one";' in output
     assert f"{ANSWER} was changed by hand" in output
@@ -174,7 +174,7 @@ def test_a_site_that_is_no_longer_wanted_goes_and_a_strangers_file_stays(host):
 
 
 def test_a_run_killed_between_swap_and_reload_is_finished_by_the_next(host, watched):
-    code, _ = run(answer="two", nginx_reload=KILL_WHILE_RELOADING)
+    code, output = run(answer="two", nginx_reload=KILL_WHILE_RELOADING)
     assert code != 0
     assert '"phase": "swapped"' in host.file(f"{STATE}/journal.json").content_string
     assert '"two"' in host.file(ANSWER).content_string
@@ -189,7 +189,7 @@ def test_a_run_killed_between_swap_and_reload_is_finished_by_the_next(host, watc
 
 def test_a_run_killed_while_it_validates_leaves_nothing_behind_for_long(host, watched):
     before = tree(host)
-    code, _ = run(answer="two", validator=KILL_WHILE_VALIDATING)
+    code, output = run(answer="two", validator=KILL_WHILE_VALIDATING)
     assert code != 0
     assert tree(host) == before
     assert leftovers(host) != ""
@@ -201,7 +201,7 @@ def test_a_run_killed_while_it_validates_leaves_nothing_behind_for_long(host, wa
 
 
 def test_a_unit_killed_between_swap_and_reload_is_finished_by_the_next(host):
-    code, _ = run(answer="two", unit_reload=KILL_WHILE_RELOADING)
+    code, output = run(answer="two", unit_reload=KILL_WHILE_RELOADING)
     assert code != 0
     journal = json.loads(host.file("/var/lib/minato/config_tree/unit/journal.json").content_string)
     assert journal["phase"] == "swapped"

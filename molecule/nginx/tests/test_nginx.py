@@ -65,6 +65,7 @@ def converge(inventory: str, **variables: Any) -> subprocess.CompletedProcess[st
     return subprocess.run(
         ["ansible-playbook", "--inventory", inventory, str(CONVERGE), "--extra-vars", json.dumps(variables)],
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
+        check=False,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -84,7 +84,7 @@ for (const [name, body, details] of REFUSED) {
   });
 }
 
-test('broken JSON is the client’s mistake', async () => {
+test('broken JSON is the mistake of the client', async () => {
   assert.equal((await call('POST', '/api/medical/staff', { body: '{' })).status, 400);
 });
 

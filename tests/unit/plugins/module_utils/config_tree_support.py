@@ -22,7 +22,7 @@ from ansible_collections.minato.fleet.plugins.module_utils import _config_tree_s
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
-STEPS = ("rename", "link", "unlink", "mkdir", "rmdir", "chown", "chmod", "symlink", "open", "fsync", "utime")
+STEPS = ("rename", "link", "unlink", "mkdir", "rmdir", "chown", "fchown", "fchmod", "symlink", "open", "fsync", "utime")
 
 Snapshot = dict[str, tuple[str, int, str]]
 
@@ -134,7 +134,7 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
             traceback.print_exc()
             os._exit(3)
         os._exit(0)
-    _, status = os.waitpid(child, 0)
+    pid, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the run crashed"
     return os.WIFSIGNALED(status)
 

@@ -219,3 +219,14 @@ def test_two_entries_that_are_one_path_through_a_link_are_refused(tmp_path: Path
     (place.live / "alias").symlink_to("real")
     with pytest.raises(config_tree.InputError, match="are one path on this host"):
         place.run(files={"real/a": "1\n", "alias/a": "2\n"})
+
+
+def test_a_link_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
+    place = Place(tmp_path, whole=False)
+    victim = tmp_path / "victim"
+    victim.write_text("precious\n")
+    (place.live / ".a.minato~").symlink_to(victim)
+    with pytest.raises(config_tree.RunError, match="the swap failed and was undone"):
+        place.run(files={"a": "1\n"}, reload="")
+    assert victim.read_text() == "precious\n"
+    assert place.run(files={"a": "1\n"}, reload="")["changed"]

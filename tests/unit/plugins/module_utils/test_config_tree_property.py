@@ -53,9 +53,9 @@ def build(place: Place, tree: Snapshot) -> None:
 def wanted(tree: Snapshot) -> dict[str, Any]:
     of = {kind: {n: node for n, node in tree.items() if node[0] == kind} for kind in ("file", "link", "directory")}
     return {
-        "files": {name: {"content": text, "mode": f"{mode:04o}"} for name, (_, mode, text) in of["file"].items()},
-        "links": {name: text for name, (_, _, text) in of["link"].items()},
-        "directories": {name: f"{mode:04o}" for name, (_, mode, _) in of["directory"].items()},
+        "files": {name: {"content": text, "mode": f"{mode:04o}"} for name, (kind, mode, text) in of["file"].items()},
+        "links": {name: text for name, (kind, mode, text) in of["link"].items()},
+        "directories": {name: f"{mode:04o}" for name, (kind, mode, text) in of["directory"].items()},
         "reload": "",
     }
 
