@@ -90,7 +90,7 @@ def ssh() -> list[str]:
 def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     site = ROOT / "playbooks" / "site.yml"
-    seconds, calls = play(site, [])
+    _seconds, calls = play(site, [])
     count = sum(int(str(call["calls"])) for call in calls)
     for call in calls:
         print(f"{call['calls']:>3}  {call['action']}: {call['task']}")

@@ -32,7 +32,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         names = list(args["name"])
         wrong = [name for name in names if not name.replace("+", "").replace(".", "").replace("-", "").isalnum()]
         if wrong:
-            raise AnsibleActionFail(f"packages: {wrong[0]!r} is no package's name. Write the name alone, as dpkg shows it.")
+            raise AnsibleActionFail(
+                f"packages: {wrong[0]!r} is no package's name. Write the name alone, as dpkg shows it."
+            )
         absent = missing(names, self._ask(QUERY % " ".join(names))) if names else []
         if not absent:
             return {"changed": False, "installed": []}

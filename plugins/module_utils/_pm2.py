@@ -140,7 +140,7 @@ def parse_jlist(output: str) -> list[Json]:
     decoder = json.JSONDecoder()
     for start in re.finditer(r"^\s*\[(?=\s*[{\]])", output, re.MULTILINE):
         try:
-            value, end = decoder.raw_decode(output[start.start() :].lstrip())
+            value, _end = decoder.raw_decode(output[start.start() :].lstrip())
         except ValueError:
             continue
         if isinstance(value, list) and all(isinstance(each, dict) and "name" in each for each in value):

@@ -10,8 +10,8 @@ module: packages
 short_description: Have Debian packages installed, at next to no cost where they are
 version_added: 0.1.0
 description:
-  - Asks C(dpkg-query) first, and M(ansible.builtin.apt) only for what is missing. Opening apt's cache costs two to three
-    times as much as a trivial module, and a run that changes nothing never needs it.
+  - Asks C(dpkg-query) first, and M(ansible.builtin.apt) only for what is missing. Opening apt's cache costs two
+    to three times as much as a trivial module, and a run that changes nothing never needs it.
   - What is missing is installed without recommended packages, from package lists at most an hour old.
   - A dry run on a host without package lists fetches them, since nothing could be foreseen without.
 author:

@@ -237,7 +237,7 @@ def test_a_killed_deploy_is_cleared_away_by_the_next_run(host: Any, deploy: Depl
     playbook.write_text(json.dumps([{"hosts": "app", "gather_facts": False, "roles": [stuck]}]), encoding="utf-8")
     command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(playbook)]
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    for attempt in range(300):
+    for _attempt in range(300):
         if host.run("pgrep -u hello -x sleep").rc == 0:
             break
         time.sleep(0.1)

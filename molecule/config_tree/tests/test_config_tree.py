@@ -115,7 +115,7 @@ def test_files_links_directories_owners_and_modes_are_as_asked(host):
 
 def test_a_second_run_changes_nothing(host):
     before = tree(host)
-    code, output = run()
+    _code, output = run()
     assert changed(output) == 0
     assert tree(host) == before
 
@@ -151,7 +151,7 @@ def test_a_set_that_the_service_refuses_is_put_back_and_served(host, watched):
 
 def test_a_hand_edit_is_shown_once_saved_once_and_replaced(host):
     host.check_output(f"sed -i s/one/mine/ {ANSWER}")
-    code, output = run("--diff")
+    _code, output = run("--diff")
     assert '-        return 200 "mine";' in output
     assert '+        return 200 "one";' in output
     assert f"{ANSWER} was changed by hand" in output
@@ -201,7 +201,7 @@ def test_a_run_killed_while_it_validates_leaves_nothing_behind_for_long(host, wa
 
 
 def test_a_unit_killed_between_swap_and_reload_is_finished_by_the_next(host):
-    code, output = run(answer="two", unit_reload=KILL_WHILE_RELOADING)
+    code, _output = run(answer="two", unit_reload=KILL_WHILE_RELOADING)
     assert code != 0
     journal = json.loads(host.file("/var/lib/minato/config_tree/unit/journal.json").content_string)
     assert journal["phase"] == "swapped"

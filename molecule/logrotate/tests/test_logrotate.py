@@ -43,7 +43,7 @@ def grows(host: Any, path: str) -> bool:
 def test_a_program_that_keeps_its_file_open_writes_on_into_the_cut_file(host: Any) -> None:
     directory = "/var/log/medical-api"
     inode = host.check_output(f"stat -c %i {directory}/out.log")
-    for turn in range(2):
+    for _turn in range(2):
         host.run_expect([0], "logrotate --force /etc/logrotate.d/medical-api")
     assert names(host, directory) == ["out.log", "out.log.1", "out.log.2.gz"]
     assert host.check_output(f"stat -c %i {directory}/out.log") == inode
@@ -54,7 +54,7 @@ def test_a_program_that_keeps_its_file_open_writes_on_into_the_cut_file(host: An
 
 def test_a_program_that_can_be_told_writes_on_into_the_new_file(host: Any) -> None:
     directory = "/var/log/reopening"
-    for turn in range(2):
+    for _turn in range(2):
         host.run_expect([0], "logrotate --force /etc/logrotate.d/reopening")
         time.sleep(0.3)
     assert host.file("/run/reopened").exists, "all lines of a postrotate run"
@@ -64,7 +64,7 @@ def test_a_program_that_can_be_told_writes_on_into_the_new_file(host: Any) -> No
 
 
 def test_no_more_old_files_stay_than_asked_for(host: Any) -> None:
-    for turn in range(4):
+    for _turn in range(4):
         time.sleep(0.2)
         host.run_expect([0], "logrotate --force /etc/logrotate.d/reopening")
     assert names(host, "/var/log/reopening") == ["out.log", "out.log.1", "out.log.2.gz"]

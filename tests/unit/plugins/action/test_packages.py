@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.minato.fleet.plugins.action.packages import missing
 
 
@@ -19,7 +18,7 @@ from ansible_collections.minato.fleet.plugins.action.packages import missing
         ("iF nginx\nii git\n", ["nginx"]),
         ("ii git\nii nginx\nii nginx\n", []),
     ],
-    ids=["both", "one is unknown", "none", "held", "removed", "never installed", "half configured", "two architectures"],
+    ids=["both", "one unknown", "none", "held", "removed", "never there", "half configured", "two architectures"],
 )
 def test_missing(answer: str, absent: list[str]) -> None:
     assert missing(["nginx", "git"], answer) == absent

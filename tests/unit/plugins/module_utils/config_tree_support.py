@@ -134,7 +134,7 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
             traceback.print_exc()
             os._exit(3)
         os._exit(0)
-    pid, status = os.waitpid(child, 0)
+    _pid, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the run crashed"
     return os.WIFSIGNALED(status)
 
