@@ -51,6 +51,7 @@ def problems(
         here = [by_name[app] for app in host["apps"] if app in by_name]
         found += _repeated_ports(name, here)
         found += _repeated_routes(name, here)
+        found += _node_versions(name, here)
         found += _memory(name, host["memory_mb"], here, base_memory)
     return found
 
@@ -109,6 +110,17 @@ def _repeated_routes(host: str, apps: list[App]) -> Iterator[str]:
     for route, names in sorted(by_route.items()):
         if len(names) > 1:
             yield f"{names[-1]}: routes: {route} is claimed on {host} by {names[0]} too. Give one of them another path."
+
+
+def _node_versions(host: str, apps: list[App]) -> Iterator[str]:
+    by_major: dict[str, App] = {}
+    for app in apps:
+        first = by_major.setdefault(wiring.node_major(app), app)
+        if app["node_version"] != first["node_version"]:
+            yield (
+                f"{app['name']}: node_version: {app['node_version']} is asked for on {host}, and {first['name']} asks for"
+                f" {first['node_version']} there. A host has one version of each major: write the same for both."
+            )
 
 
 def _memory(host: str, memory_mb: int | None, apps: list[App], base_memory: str) -> Iterator[str]:

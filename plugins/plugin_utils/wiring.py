@@ -38,8 +38,12 @@ def log_dir(app: App) -> str:
     return f"/var/log/{app['name']}"
 
 
+def node_major(app: App) -> str:
+    return str(app["node_version"].split(".")[0])
+
+
 def node_bin(app: App) -> str:
-    return f"{NODE_ROOT}/{app['node_version']}/bin"
+    return f"{NODE_ROOT}/{node_major(app)}/bin"
 
 
 def node_versions(apps: list[App]) -> list[str]:
