@@ -118,8 +118,8 @@ def _node_versions(host: str, apps: list[App]) -> Iterator[str]:
         first = by_major.setdefault(wiring.node_major(app), app)
         if app["node_version"] != first["node_version"]:
             yield (
-                f"{app['name']}: node_version: {app['node_version']} is asked for on {host}, and {first['name']} asks for"
-                f" {first['node_version']} there. A host has one version of each major: write the same for both."
+                f"{app['name']}: node_version: {app['node_version']} is asked for on {host},"
+                f" and {first['name']} asks for {first['node_version']} there. A host has one version of each major: write the same for both."
             )
 
 
