@@ -116,11 +116,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-git:
-  description: Whether git is installed.
-  returned: always
-  type: bool
-  sample: true
 apps:
   description: What is there and what is to do, one entry for each app, in their order.
   returned: always
@@ -227,7 +222,7 @@ def main() -> None:
         module.fail_json(
             msg="; ".join(refused) + ". Nothing was changed: mend repository or version of the app and run again."
         )
-    module.exit_json(changed=False, git=bool(git), apps=answers)
+    module.exit_json(changed=False, apps=answers)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,6 @@ from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
 
-try:
-    import jsonschema
-except ImportError as error:  # told when the catalog is first read: importing must work without it
-    JSONSCHEMA_ERROR: ImportError | None = error
-else:
-    JSONSCHEMA_ERROR = None
-
 App = dict[str, t.Any]
 Schema = dict[str, t.Any]
 
@@ -65,10 +58,12 @@ def app_label(app: t.Any, index: int) -> str:
 
 def schema_problems(apps: t.Any) -> list[str]:
     """One sentence for each place where the catalog breaks its schema: the app, the key, and what to write instead."""
-    if JSONSCHEMA_ERROR is not None:
+    try:
+        import jsonschema  # here, because every task that uses a filter imports this file anew
+    except ImportError as error:
         raise AnsibleFilterError(
             "The Python library jsonschema is missing on the controller. Install it: pip install jsonschema"
-        ) from JSONSCHEMA_ERROR
+        ) from error
     if not isinstance(apps, list):
         return ["fleet_apps must be a list of apps. Write one entry for each app, beginning with `- name:`."]
     validator = jsonschema.Draft202012Validator(schema())

@@ -119,7 +119,8 @@ def _node_versions(host: str, apps: list[App]) -> Iterator[str]:
         if app["node_version"] != first["node_version"]:
             yield (
                 f"{app['name']}: node_version: {app['node_version']} is asked for on {host},"
-                f" and {first['name']} asks for {first['node_version']} there. A host has one version of each major: write the same for both."
+                f" and {first['name']} asks for {first['node_version']} there."
+                " A host has one version of each major: write the same for both."
             )
 
 

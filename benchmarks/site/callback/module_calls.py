@@ -16,9 +16,18 @@ name: module_calls
 type: notification
 short_description: Count the modules executed on hosts
 description:
-  - One line of JSON for each module execution, an item of a loop being one.
+  - One line of JSON for each task that ran something on a host, an item of a loop being one.
   - Actions of the controller do not count.
 """
+
+
+# They go to the host, and their results do not say so.
+GO_TO_THE_HOST = (
+    "ansible.builtin.gather_facts",
+    "minato.fleet.packages",
+    "minato.fleet.services",
+    "minato.fleet.users",
+)
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -33,6 +42,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         answer = result.result
         answers = answer["results"] if "results" in answer and "invocation" not in answer else [answer]
         calls = sum(1 for one in answers if isinstance(one, dict) and "invocation" in one)
+        if not calls and result.task.action in GO_TO_THE_HOST:
+            calls = 1
         if calls:
             with Path(os.environ["MODULE_CALLS"]).open("a", encoding="utf-8") as out:
                 task = result.task

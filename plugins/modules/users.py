@@ -1,0 +1,55 @@
+#!/usr/bin/python
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Have system users, at next to no cost where they are there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: users
+short_description: Have system users, at next to no cost where they are there
+version_added: 0.1.0
+description:
+  - Asks C(getent) once about all users, and M(ansible.builtin.user) only for one that is missing or differs.
+  - They are system users that nobody can log in as. Their home is not made; each has a group of its own name.
+author:
+  - The minato.fleet maintainers (@minato-fleet)
+options:
+  users:
+    description: The users.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the user.
+        type: str
+        required: true
+      home:
+        description: Home directory, as the user database names it.
+        type: path
+        required: true
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Give each app a user
+  minato.fleet.users:
+    users:
+      - {name: medical-api, home: /opt/medical-api}
+"""
+
+RETURN = r"""
+made:
+  description: The users that were missing or differed.
+  returned: always
+  type: list
+  elements: str
+  sample: [medical-api]
+"""
