@@ -32,16 +32,17 @@ PLAYBOOK_MODULES = {
     "ansible.builtin.assert",
     "ansible.builtin.debug",
     "ansible.builtin.fail",
+    "ansible.builtin.gather_facts",
     "ansible.builtin.import_playbook",
     "ansible.builtin.import_role",
     "ansible.builtin.import_tasks",
     "ansible.builtin.include_role",
     "ansible.builtin.meta",
-    "ansible.builtin.setup",
+    "ansible.builtin.set_fact",
     "ansible.builtin.wait_for_connection",
 }
 # Modules a hurried hand writes without their collection.
-SHORT_NAMES = {"command", "copy", "file", "lineinfile", "raw", "script", "set_fact", "shell", "template"}
+SHORT_NAMES = {"command", "copy", "file", "lineinfile", "raw", "script", "shell", "template"}
 IMPURE = {
     *("asyncio", "ftplib", "glob", "http", "io", "os", "pathlib", "requests", "shutil", "smtplib", "socket", "sqlite3"),
     *("ssl", "subprocess", "tempfile", "urllib"),
