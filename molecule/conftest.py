@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.minato.fleet.molecule.shared.playbook import run_playbook
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,12 +29,6 @@ def play_role(tmp_path: Path) -> Play:
         plays = [{"hosts": hosts, "gather_facts": True, "gather_subset": ["min"], "roles": roles}]
         playbook = tmp_path / "play.yml"
         playbook.write_text(json.dumps(plays), encoding="utf-8")
-        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(playbook), *arguments]
-        # One line per message, so that a test can look for a sentence.
-        plain = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-        environment = {**os.environ, **plain}
-        return subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment
-        )
+        return run_playbook(playbook, *arguments)
 
     return play

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.minato.fleet.molecule.shared.playbook import ansible_playbook
 
 SCENARIO = Path(__file__).parents[1]
 SOURCE = SCENARIO / "files" / "hello"
@@ -235,8 +236,7 @@ def test_a_killed_deploy_is_cleared_away_by_the_next_run(host: Any, deploy: Depl
     playbook = tmp_path / "killed.yml"
     stuck = {"role": "minato.fleet.app", "vars": {"app_releases": [{**INPUT, "build": "sleep 300"}]}}
     playbook.write_text(json.dumps([{"hosts": "app", "gather_facts": False, "roles": [stuck]}]), encoding="utf-8")
-    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(playbook)]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    run = subprocess.Popen(ansible_playbook(playbook), stdout=subprocess.DEVNULL, start_new_session=True)
     for _attempt in range(300):
         if host.run("pgrep -u hello -x sleep").rc == 0:
             break

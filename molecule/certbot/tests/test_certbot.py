@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 import pytest
 import testinfra
+from ansible_collections.minato.fleet.molecule.shared.playbook import run_playbook
 from cryptography import x509
 
 testinfra_hosts = ["ansible://web"]
@@ -57,18 +56,6 @@ def names(certificate: x509.Certificate) -> list[str]:
     """Return the DNS names of a certificate."""
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     return sorted(extension.value.get_values_for_type(x509.DNSName))
-
-
-def converge(**variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run the scenario's playbook again, with other variables."""
-    return subprocess.run(
-        ["ansible-playbook", "--inventory", INVENTORY, str(CONVERGE), "--extra-vars", json.dumps(variables)],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
-        check=False,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
 
 
 def orders(authority: Any) -> int:
@@ -147,8 +134,8 @@ def test_wrong_names_are_refused_before_the_authority_is_asked(
 ) -> None:
     """S1.6: failed attempts count against a limit there. Each name is told with its remedy."""
     before = orders(authority)
-    done = converge(
-        certbot_certificates=[{"name": "app.test", "domains": ["app.test", "nowhere.test", "elsewhere.test"]}]
+    done = run_playbook(
+        CONVERGE, certbot_certificates=[{"name": "app.test", "domains": ["app.test", "nowhere.test", "elsewhere.test"]}]
     )
     said = " ".join(done.stdout.split())
     assert done.returncode != 0
@@ -160,7 +147,8 @@ def test_wrong_names_are_refused_before_the_authority_is_asked(
 
 def test_what_certbot_says_about_a_failure_is_shown() -> None:
     """S1.6."""
-    done = converge(
+    done = run_playbook(
+        CONVERGE,
         certbot_certificates=[{"name": "other", "domains": ["www.app.test"]}],
         certbot_directory_url="https://pebble.test:14000/nothing",
     )
@@ -172,22 +160,22 @@ def test_what_certbot_says_about_a_failure_is_shown() -> None:
 def test_a_name_added_later_is_on_the_served_certificate(address: str, trust: ssl.SSLContext) -> None:
     """S1.6: and a second run changes nothing."""
     wanted = [{"name": "app.test", "domains": ["www.app.test", "app.test"]}]
-    first = converge(certbot_certificates=wanted)
+    first = run_playbook(CONVERGE, certbot_certificates=wanted)
     assert first.returncode == 0, first.stdout
     assert names(served(address, trust, "www.app.test")) == ["app.test", "www.app.test"]
-    assert "changed=0" in converge(certbot_certificates=wanted).stdout
+    assert "changed=0" in run_playbook(CONVERGE, certbot_certificates=wanted).stdout
 
 
 def test_a_name_taken_out_is_off_the_served_certificate(address: str, trust: ssl.SSLContext) -> None:
     """S1.6."""
-    assert converge().returncode == 0
+    assert run_playbook(CONVERGE).returncode == 0
     assert names(served(address, trust)) == ["app.test"]
 
 
 def test_a_lost_certificate_is_replaced(host: Any, address: str, trust: ssl.SSLContext) -> None:
     """S1.6: nginx starts in the meantime, with a placeholder."""
     host.check_output("certbot delete --cert-name app.test --non-interactive")
-    done = converge()
+    done = run_playbook(CONVERGE)
     assert done.returncode == 0, done.stdout
     assert names(served(address, trust)) == ["app.test"]
     assert host.file("/etc/ssl/fleet/app.test").linked_to == "/etc/letsencrypt/live/app.test"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.minato.fleet.molecule.shared.playbook import run_playbook
 from websockets.sync.client import connect
 
 CONVERGE = Path(__file__).parents[1] / "converge.yml"
@@ -58,24 +57,6 @@ def seen(answer: http.client.HTTPResponse) -> Any:
     """Return what the app says it was asked."""
     assert answer.status == 200
     return json.loads(answer.text)  # type: ignore[attr-defined]
-
-
-def converge(inventory: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run the scenario's playbook again, with other variables."""
-    return subprocess.run(
-        ["ansible-playbook", "--inventory", inventory, str(CONVERGE), "--extra-vars", json.dumps(variables)],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
-        check=False,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-@pytest.fixture
-def inventory() -> str:
-    """Molecule's inventory of the scenario."""
-    return os.environ["MOLECULE_INVENTORY_FILE"]
 
 
 def test_http_is_redirected_with_its_path_and_query(address: str) -> None:
@@ -227,23 +208,23 @@ def test_workers_are_not_root(host: Any) -> None:
     assert {worker.user for worker in host.process.filter(comm="nginx") if worker.ppid != 1} == {"www-data"}
 
 
-def test_a_configuration_that_nginx_refuses_changes_nothing(host: Any, address: str, inventory: str) -> None:
+def test_a_configuration_that_nginx_refuses_changes_nothing(host: Any, address: str) -> None:
     """S1.6: and nginx's own line is the message."""
     before = host.check_output("find /etc/nginx -type f -exec sha256sum {} +")
-    done = converge(inventory, nginx_upstreams=[{"name": "front", "servers": ["nowhere.invalid:1"]}])
+    done = run_playbook(CONVERGE, nginx_upstreams=[{"name": "front", "servers": ["nowhere.invalid:1"]}])
     assert done.returncode != 0
     assert 'host not found in upstream "nowhere.invalid:1" in /etc/nginx/conf.d/upstreams.conf:' in done.stdout
     assert host.check_output("find /etc/nginx -type f -exec sha256sum {} +") == before
     assert ask(address, "/").status == 308
 
 
-def test_a_reload_that_does_not_take_is_noticed_and_undone(host: Any, address: str, inventory: str) -> None:
+def test_a_reload_that_does_not_take_is_noticed_and_undone(host: Any, address: str) -> None:
     """S1.6: nginx -t cannot see that a port is in use, and the reload itself says nothing."""
     listener = "import socket; s = socket.create_server(('127.0.0.1', 8081)); s.accept()"
     host.check_output(f'systemd-run --unit taken python3 -c "{listener}"')
     host.check_output("echo 'server { listen 127.0.0.1:8081; }' > /etc/nginx/conf.d/by_hand.conf")
     try:
-        done = converge(inventory, nginx_security_headers={"X-New": "yes"})
+        done = run_playbook(CONVERGE, nginx_security_headers={"X-New": "yes"})
     finally:
         host.check_output("rm /etc/nginx/conf.d/by_hand.conf; systemctl stop taken")
     assert done.returncode != 0
@@ -252,15 +233,13 @@ def test_a_reload_that_does_not_take_is_noticed_and_undone(host: Any, address: s
     assert ask(address, "/").status == 308
 
 
-def test_a_site_no_longer_wanted_is_no_longer_served(
-    host: Any, address: str, tls: ssl.SSLContext, inventory: str
-) -> None:
+def test_a_site_no_longer_wanted_is_no_longer_served(host: Any, address: str, tls: ssl.SSLContext) -> None:
     """S1.6: and what a person put beside it stays."""
     host.check_output("echo '# mine' > /etc/nginx/conf.d/mine.conf")
-    done = converge(inventory, nginx_sites=[])
+    done = run_playbook(CONVERGE, nginx_sites=[])
     assert done.returncode == 0, done.stdout
     with pytest.raises(ssl.SSLError):
         handshake(address, tls, "app.test")
     assert host.file("/etc/nginx/conf.d/mine.conf").exists
-    assert converge(inventory).returncode == 0
+    assert run_playbook(CONVERGE).returncode == 0
     assert ask(address, "/", tls).status == 200

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.minato.fleet.molecule.shared.playbook import ansible_playbook, run_playbook
 
 SCENARIO = Path(__file__).parents[1]
 CLIENT, SERVER = "minato-postgres_schema", "minato-postgres_schema-db"
@@ -75,22 +76,9 @@ def superuser(sql: str) -> str:
     return subprocess.run(command, input=sql, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def playbook() -> list[str]:
-    """The scenario's own: the role, the migrations, the indexes."""
-    return ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], str(SCENARIO / "converge.yml")]
-
-
 def converge(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """The playbook once more, with other variables; stdout holds stderr too."""
-    plain = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-    return subprocess.run(
-        [*playbook(), *arguments, "--extra-vars", json.dumps(variables)],
-        env={**os.environ, **plain},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    """The scenario's own playbook once more, with other variables: the role, the migrations, the indexes."""
+    return run_playbook(SCENARIO / "converge.yml", *arguments, **variables)
 
 
 def succeeded(run: subprocess.CompletedProcess[str]) -> str:
@@ -250,7 +238,9 @@ def test_run_that_was_killed_is_finished_by_the_next() -> None:
     )
     waiting = "SELECT count(*) FROM pg_stat_progress_create_index"
     killed = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'minato.fleet.%'"
-    run = subprocess.Popen(playbook(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = subprocess.Popen(
+        ansible_playbook(SCENARIO / "converge.yml"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         end = time.monotonic() + 30
         while superuser(waiting) != "1":

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
 import socket
 import ssl
 import subprocess
@@ -16,10 +15,10 @@ from typing import Any
 
 import pytest
 import testinfra
+from ansible_collections.minato.fleet.molecule.shared.playbook import ROOT, run_playbook
 from websockets.sync.client import ClientConnection, connect
 
 SITE = "api.medical.test"
-ROOT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 STATE = ROOT / ".ansible" / "site_medical"
 
 
@@ -95,16 +94,11 @@ def site(secrets: dict[str, str]) -> Site:
 
 
 @pytest.fixture(scope="session")
-def run_playbook() -> Any:
+def play() -> Any:
     """Run one of the project's playbooks on the scenario's inventory; its output holds stderr too."""
 
     def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         inventory = str(ROOT / "molecule" / "site_medical" / "inventory")
-        command = ["ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *arguments]
-        # One line for each message, so that a test can look for a sentence.
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
+        return run_playbook(ROOT / "playbooks" / f"{name}.yml", *arguments, inventory=inventory)
 
     return run

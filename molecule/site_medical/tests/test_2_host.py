@@ -65,10 +65,10 @@ def test_no_secret_outside_its_file(app_host: Any, secrets: dict[str, str]) -> N
     assert set(found) == {"/opt/medical-api/shared/.env", "/opt/medical-api/migrate.env"}
 
 
-def test_no_secret_in_what_a_run_prints(app_host: Any, run_playbook: Any, secrets: dict[str, str]) -> None:
+def test_no_secret_in_what_a_run_prints(app_host: Any, play: Any, secrets: dict[str, str]) -> None:
     """At any verbosity, with diffs, while the files that hold the secrets are being written."""
     app_host.check_output("rm /opt/medical-api/shared/.env /opt/medical-api/migrate.env")
-    run = run_playbook("site", "-vvvv", "--diff")
+    run = play("site", "-vvvv", "--diff")
     assert run.returncode == 0, run.stdout[-2000:]
     assert "JWT_SECRET=(hidden)" in run.stdout
     assert [name for name, value in secrets.items() if value in run.stdout] == []
