@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.minato.fleet.molecule.shared.playbook import run_playbook
-from websockets.sync.client import connect
+from ansible_collections.minato.fleet.molecule.shared.websocket import say
 
 CONVERGE = Path(__file__).parents[1] / "converge.yml"
 CERTIFICATE = "/etc/ssl/certs/app.test.pem"
@@ -105,9 +105,7 @@ def test_the_longest_prefix_wins_and_is_stripped_only_when_asked(address: str, t
 @pytest.mark.parametrize(("path", "arrives_as"), [("/live?token=1", "/live?token=1"), ("/api/live", "/live")])
 def test_websockets_pass(address: str, tls: ssl.SSLContext, path: str, arrives_as: str) -> None:
     """S1.6, S2.6."""
-    with connect(f"wss://app.test{path}", sock=socket.create_connection((address, 443), 15), ssl=tls) as socket_:
-        socket_.send("hello")
-        assert socket_.recv(timeout=15) == f"{arrives_as} hello"
+    assert say("hello", f"wss://app.test{path}", address, tls) == f"{arrives_as} hello"
 
 
 def test_a_route_without_websocket_does_not_upgrade(address: str, tls: ssl.SSLContext) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import testinfra
 from ansible_collections.minato.fleet.molecule.shared.playbook import ROOT, run_playbook
-from websockets.sync.client import ClientConnection, connect
+from ansible_collections.minato.fleet.molecule.shared.websocket import say
 
 SITE = "api.medical.test"
 STATE = ROOT / ".ansible" / "site_medical"
@@ -33,13 +33,12 @@ class Site:
         self.token = f"{header}.{claims}.{_base64url(signature)}"
 
     def connect(self) -> ssl.SSLSocket:
-        return self.tls.wrap_socket(self.reach(), server_hostname=SITE)
+        return self.tls.wrap_socket(socket.create_connection((self.address, 443), timeout=15), server_hostname=SITE)
 
-    def reach(self) -> socket.socket:
-        return socket.create_connection((self.address, 443), timeout=15)
-
-    def websocket(self, path: str, **options: Any) -> ClientConnection:
-        return connect(f"wss://{SITE}{path}", sock=self.reach(), ssl=self.tls, open_timeout=15, **options)
+    def say(self, message: str, path: str, authorized: bool = True) -> str | bytes:
+        """What the WebSocket at a path answers to a message."""
+        token = {"Authorization": f"Bearer {self.token}"} if authorized else {}
+        return say(message, f"wss://{SITE}{path}", self.address, self.tls, token)
 
     def ask(
         self, method: str, path: str, body: Any = None, authorized: bool = True

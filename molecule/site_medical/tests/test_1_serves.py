@@ -77,15 +77,12 @@ def test_nobody_reads_staff_without_a_token(site: Any) -> None:
 
 
 def test_websocket_passes_and_echoes(site: Any) -> None:
-    token = {"Authorization": f"Bearer {site.token}"}
-    with site.websocket("/api/medical/echo", additional_headers=token) as websocket:
-        websocket.send("もしもし")
-        assert websocket.recv(timeout=15) == "もしもし"
+    assert site.say("もしもし", "/api/medical/echo") == "もしもし"
 
 
 def test_websocket_wants_a_token(site: Any) -> None:
     with pytest.raises(InvalidStatus, match="401"):
-        site.websocket("/api/medical/echo")
+        site.say("もしもし", "/api/medical/echo", authorized=False)
 
 
 def test_indexes_are_there(db_host: Any) -> None:
