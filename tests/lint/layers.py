@@ -32,7 +32,6 @@ PLAYBOOK_MODULES = {
     "ansible.builtin.assert",
     "ansible.builtin.debug",
     "ansible.builtin.fail",
-    "ansible.builtin.gather_facts",
     "ansible.builtin.import_playbook",
     "ansible.builtin.import_role",
     "ansible.builtin.import_tasks",
@@ -40,6 +39,7 @@ PLAYBOOK_MODULES = {
     "ansible.builtin.meta",
     "ansible.builtin.set_fact",
     "ansible.builtin.wait_for_connection",
+    "minato.fleet.facts",
 }
 # Modules a hurried hand writes without their collection.
 SHORT_NAMES = {"command", "copy", "file", "lineinfile", "raw", "script", "shell", "template"}

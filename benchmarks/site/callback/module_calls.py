@@ -23,7 +23,7 @@ description:
 
 # They go to the host, and their results do not say so.
 GO_TO_THE_HOST = (
-    "ansible.builtin.gather_facts",
+    "minato.fleet.facts",
     "minato.fleet.packages",
     "minato.fleet.services",
     "minato.fleet.users",

