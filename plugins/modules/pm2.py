@@ -110,6 +110,13 @@ options:
         description: Whether the app says that it is ready with C(process.send("ready")).
         type: bool
         default: false
+      health_url:
+        description:
+          - URL, without TLS, that answers 200 while the app can do its work.
+          - It is asked in every run, which fails, with the answer and the end of the log, where it does not do so within
+            O(apps[].listen_timeout).
+        type: str
+        default: ""
       log_dir:
         description: Directory for C(out.log) and C(error.log). It has to exist and to be writable for the user.
         type: path
@@ -173,8 +180,9 @@ log:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils._health import wait_until_healthy
 from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, plan
-from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host
+from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host, tail
 
 APP = {
     "name": {"type": "str", "required": True},
@@ -193,6 +201,7 @@ APP = {
     "kill_timeout": {"type": "int", "default": 10000},
     "listen_timeout": {"type": "int", "default": 15000},
     "wait_ready": {"type": "bool", "default": False},
+    "health_url": {"type": "str", "default": ""},
     "log_dir": {"type": "path", "required": True},
 }
 
@@ -218,7 +227,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         host.remember(wanted, apps, leavings)
         if steps:
             steps = host.apply(wanted, homes)
+        for app in apps:
+            ask(app)
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
+
+
+def ask(app: dict[str, Any]) -> None:
+    """Ask an app that has a health_url whether it can do its work; raises FailedError with its answer and its log."""
+    wrong = wait_until_healthy(app["health_url"], app["listen_timeout"] / 1000) if app["health_url"] else ""
+    if wrong:
+        lines = tail(f"{app['log_dir']}/error.log") or tail(f"{app['log_dir']}/out.log")
+        raise FailedError(
+            f"app {app['name']} runs, but cannot do its work: {app['health_url']} answered with {wrong}\n"
+            "The end of its log:\n" + ("\n".join(lines) or "(its logs are empty)"),
+            app=app["name"],
+            log=lines,
+        )
 
 
 def main() -> None:

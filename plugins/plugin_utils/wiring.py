@@ -160,6 +160,7 @@ def pm2_apps(apps: list[App]) -> list[Item]:
             "kill_timeout": 10000,
             "listen_timeout": 15000,
             "wait_ready": True,
+            "health_url": f"http://127.0.0.1:{app['port']}{app['health_path']}",
             "log_dir": log_dir(app),
         }
         for app in apps

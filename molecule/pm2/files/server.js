@@ -7,6 +7,7 @@ const secret = fs.readFileSync("/opt/demo/shared/.env", "utf8").trim();
 
 http.createServer((request, response) => {
   if (request.url === "/crash") process.exit(3);
+  if (request.url === "/health" && fs.existsSync("/opt/demo/shared/ill")) response.statusCode = 503;
   response.setHeader("Content-Type", "application/json");
   response.end(JSON.stringify({
     release, pid: process.pid, cwd: process.cwd(), uid: process.getuid(), node: process.version,

@@ -227,6 +227,18 @@ def test_an_app_that_does_not_stay_up_fails_the_run_with_its_last_words(host):
     assert answer()["release"] == "0002"
 
 
+def test_an_app_that_cannot_do_its_work_fails_the_run_with_its_answer(host):
+    """S1.8: it is up, and says that it is not well"""
+    host.check_output("touch /opt/demo/shared/ill")
+    try:
+        done = run_playbook(SCENARIO / "converge.yml")
+    finally:
+        host.check_output("rm /opt/demo/shared/ill")
+    assert done.returncode != 0
+    assert "cannot do its work: http://127.0.0.1:3000/health answered with status 503" in done.stdout
+    assert changed(converge()) == 0
+
+
 def test_root_is_refused(host):
     """S1.5, note: never as root"""
     done = run_playbook(SCENARIO / "as_root.yml")
