@@ -113,8 +113,8 @@ options:
       health_url:
         description:
           - URL, without TLS, that answers 200 while the app can do its work.
-          - It is asked in every run, which fails, with the answer and the end of the log, where it does not do so within
-            O(apps[].listen_timeout).
+          - It is asked in every run, which fails, with the answer and the end of the log, where it does not do so
+            within O(apps[].listen_timeout).
         type: str
         default: ""
       log_dir:
