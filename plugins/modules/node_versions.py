@@ -48,12 +48,12 @@ options:
     description: The version of npm for each major, as precise as wanted.
     type: dict
     required: true
+extends_documentation_fragment:
+  - minato.fleet.attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
 """
 

@@ -21,12 +21,12 @@ options:
     type: list
     elements: str
     required: true
+extends_documentation_fragment:
+  - minato.fleet.attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
 """
 

@@ -63,7 +63,8 @@ def test_a_ca_that_is_taken_from_the_list_is_trusted_no_more(host: Any, play_rol
     try:
         assert play_role("base", role(base_ca_certificates=[])).returncode == 0
         assert "certificate" in host.run_expect([60], "curl --silent --show-error https://localhost:8443/").stderr
-        assert host.run("curl --silent --fail https://deb.debian.org/").rc != 60, "other CAs stay trusted"
+        bundle = "/etc/ssl/certs/ca-certificates.crt"
+        assert int(host.check_output(f"grep -c BEGIN {bundle}")) > 100, "other CAs stay trusted"
     finally:
         assert play_role("base", role()).returncode == 0
     assert host.run("curl --silent https://localhost:8443/").rc == 0
