@@ -45,6 +45,11 @@ def test_the_app_cannot_change_its_own_release(app_host: Any) -> None:
     assert "Permission denied" in attempt.stderr
 
 
+def test_the_deployed_release_passes_its_own_tests(app_host: Any) -> None:
+    command = "cd /opt/medical-api/current && HOME=/tmp PATH=/opt/node/20/bin:$PATH npm test --silent"
+    assert "# fail 0" in app_host.run_expect([0], f"{AS_THE_APP} sh -c '{command}'").stdout
+
+
 def test_only_the_web_listens_to_the_world(app_host: Any) -> None:
     listening = app_host.check_output("ss -Hltn").splitlines()
     addresses = {line.split()[3] for line in listening}
