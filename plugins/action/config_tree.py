@@ -23,7 +23,7 @@ _ENTRY_KEYS = {
 _SOURCES = ("template", "content", "src")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Turn `template`, `content` and `src` into bytes; all the rest is the module's."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

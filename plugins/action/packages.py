@@ -22,7 +22,7 @@ def missing(names: list[str], answer: str) -> list[str]:
     return [name for name in names if name not in installed]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Leave the installing to ansible.builtin.apt."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

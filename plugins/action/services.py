@@ -23,7 +23,7 @@ def not_up(names: list[str], answer: str) -> list[str]:
     return [name for name, state in zip(names, blocks, strict=True) if state != UP]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Leave the starting and enabling to ansible.builtin.systemd_service."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

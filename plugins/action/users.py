@@ -29,7 +29,7 @@ def differing(users: list[dict[str, str]], answer: str) -> list[dict[str, str]]:
     return [user for user in users if found.get(user["name"]) != (user["home"], SHELL)]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Leave the making to ansible.builtin.user."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

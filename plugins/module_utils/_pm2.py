@@ -49,7 +49,6 @@ class Process(NamedTuple):
     """One process as PM2 reports it; `cwd` is the kernel's word, and PM2's where nothing runs."""
 
     name: str
-    pm_id: int
     pid: int
     status: str
     restarts: int
@@ -159,7 +158,6 @@ def observe(entry: Json, cwd: str = "") -> Process | None:
     args = record.get("args") or []
     return Process(
         name=str(record.get("name") or entry.get("name")),
-        pm_id=int(record.get("pm_id") or 0),
         pid=int(entry.get("pid") or 0),
         status=str(record.get("status", "")),
         restarts=int(record.get("restart_time") or 0),

@@ -30,7 +30,7 @@ GO_TO_THE_HOST = (
 )
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):
     """A module's result carries its invocation; that of an action which stays on the controller does not."""
 
     CALLBACK_VERSION = 2.0

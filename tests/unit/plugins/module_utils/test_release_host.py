@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_a_deploy_killed_before_any_of_its_changes_is_finished_by_the_next(
         shutil.rmtree(tmp_path / "try", ignore_errors=True)
         shutil.copytree(start, tmp_path / "try", symlinks=True)
         one = Releases(str(tmp_path / "try"), releases.user)
-        if not killed_at(count, monkeypatch, lambda one=one: act(one, NEW)):  # type: ignore[misc]
+        if not killed_at(count, monkeypatch, partial(act, one, NEW)):
             break
         assert running(one) in (OLD, NEW), count
         act(one, NEW)
