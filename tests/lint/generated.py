@@ -1,6 +1,7 @@
-"""The tables that are written from specs and schema: `make docs` writes them, `make lint` finds stale ones.
+"""What is written from elsewhere in the tree: `make docs` writes it, `make lint` finds what is stale.
 
-A table stands between the two markers of a Markdown file; the rest of the file is written by hand.
+Tables from specs and schema, and each role's example, which is what its scenario runs. Each stands between the two
+markers of a Markdown file; the rest of the file is written by hand.
 """
 
 from __future__ import annotations
@@ -17,27 +18,54 @@ from typing import Any
 import yaml
 from ansible_collections.minato.fleet.tests.lint.house import ROOT, Mapping, Role, roles
 
-BEGIN, END = "<!-- spec:begin -->", "<!-- spec:end -->"
-BETWEEN = re.compile(re.escape(BEGIN) + r".*?" + re.escape(END), re.DOTALL)
+SPEC, EXAMPLE = "spec", "example"
 # Ansible's markup in descriptions: O(option), V(value), C(code), M(module), U(address) ...
 MARKUP = re.compile(r"\b([A-Z])\(([^)]*)\)")
 
 
 def documents(root: Path) -> Iterator[tuple[Path, str]]:
-    """Each document with a table, and the text it should have; an empty text if it lacks the markers."""
+    """Each document with generated parts, and the text it should have; an empty text if it lacks the markers."""
     for role in roles(root):
         readme = role.path / "README.md"
+        scenario = root / "molecule" / role.name
         if readme.is_file() and role.spec_path.is_file():
-            yield readme, _filled(readme, role_table(role))
+            parts = {SPEC: role_table(role)}
+            if (scenario / "converge.yml").is_file():
+                parts[EXAMPLE] = role_example(scenario)
+            yield readme, _filled(readme, parts)
     schema, page = root / "plugins/plugin_utils/app_schema.json", root / "docs/apps.md"
     if schema.is_file() and page.is_file():
-        yield page, _filled(page, schema_table(json.loads(schema.read_text(encoding="utf-8"))))
+        yield page, _filled(page, {SPEC: schema_table(json.loads(schema.read_text(encoding="utf-8")))})
 
 
-def _filled(path: Path, table: str) -> str:
+def _filled(path: Path, parts: dict[str, str]) -> str:
     text = path.read_text(encoding="utf-8")
-    filled, count = BETWEEN.subn(lambda _match: f"{BEGIN}\n\n{table}\n\n{END}", text)
-    return filled if count == 1 else ""
+    for name, part in parts.items():
+        begin, end = markers(name)
+        before, begins, rest = text.partition(begin)
+        _stale, ends, after = rest.partition(end)
+        if not (begins and ends) or begin in after:
+            return ""
+        text = f"{before}{begin}\n\n{part}\n\n{end}{after}"
+    return text
+
+
+def markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+def role_example(scenario: Path) -> str:
+    """The playbook that the role's scenario runs, and the variables that it reads from a file."""
+    playbook = scenario / "converge.yml"
+    plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
+    named = dict.fromkeys(name for play in plays for name in play.get("vars_files", []))
+    blocks = [_yaml_block(playbook)]
+    blocks += [f"with `{name}`:\n\n{_yaml_block(scenario / name)}" for name in named]
+    return "\n\n".join(blocks)
+
+
+def _yaml_block(path: Path) -> str:
+    return f"```yaml\n{path.read_text(encoding='utf-8').removeprefix('---').strip()}\n```"
 
 
 def role_table(role: Role) -> str:
@@ -148,7 +176,9 @@ def _cell(text: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tests/bin/docs", description="Write the tables made from specs and schema.")
+    parser = argparse.ArgumentParser(
+        prog="tests/bin/docs", description="Write what is made from specs, schema and scenarios."
+    )
     parser.add_argument(
         "--check", action="store_true", help="write nothing; show what is stale, and fail if anything is"
     )
@@ -157,7 +187,9 @@ def main() -> int:
     for path, wanted in documents(ROOT):
         name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
         if not wanted:
-            print(f"{name}: needs {BEGIN} and {END} once, around the place of the table", file=sys.stderr)
+            print(
+                f"{name}: needs the markers of each generated part, once: {' '.join(markers('NAME'))}", file=sys.stderr
+            )
             failed = True
         elif wanted != text and check:
             sys.stdout.writelines(
