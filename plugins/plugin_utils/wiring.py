@@ -11,7 +11,8 @@ import typing as t
 from urllib.parse import quote
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App, plain
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
+from ansible_collections.minato.fleet.plugins.plugin_utils.schemas import plain
 
 Item = dict[str, t.Any]
 Secrets = t.Mapping[str, t.Mapping[str, str]]
@@ -257,11 +258,22 @@ def postgres_databases(apps: list[App], server: str) -> list[Item]:
         users = [wanted["migrator"], wanted["user"]]
         database["connect"] = list(dict.fromkeys([*database["connect"], *users]))
         database["extensions"] = list(dict.fromkeys([*database["extensions"], *wanted["extensions"]]))
-        grants = {wanted["user"]: "read_write"}
-        database["schemas"].append({"name": wanted["schema"], "owner": wanted["migrator"], "grants": grants})
+        schema = _postgres_schema(database, wanted)
+        schema["grants"][wanted["user"]] = "read_write"
         database["search_path"].update({user: [wanted["schema"]] for user in users})
-        database["indexes"] += [{**plain(index), "schema": wanted["schema"]} for index in wanted["indexes"]]
+        indexes = [{**plain(index), "schema": wanted["schema"]} for index in wanted["indexes"]]
+        database["indexes"] += [index for index in indexes if index not in database["indexes"]]
     return list(databases.values())
+
+
+def _postgres_schema(database: Item, wanted: Item) -> Item:
+    """The schema that an app wants, which it may share with another app."""
+    for schema in database["schemas"]:
+        if schema["name"] == wanted["schema"]:
+            return t.cast(Item, schema)
+    schema = {"name": wanted["schema"], "owner": wanted["migrator"], "grants": {}}
+    database["schemas"].append(schema)
+    return schema
 
 
 def _postgres_database(name: str) -> Item:

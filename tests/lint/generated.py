@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from ansible_collections.minato.fleet.tests.lint.house import ROOT, Mapping, Role, roles
 
-SPEC, EXAMPLE = "spec", "example"
+SPEC, EXAMPLE, VARIABLES = "spec", "example", "variables"
 # Ansible's markup in descriptions: O(option), V(value), C(code), M(module), U(address) ...
 MARKUP = re.compile(r"\b([A-Z])\(([^)]*)\)")
 
@@ -33,9 +33,10 @@ def documents(root: Path) -> Iterator[tuple[Path, str]]:
             if (scenario / "converge.yml").is_file():
                 parts[EXAMPLE] = role_example(scenario)
             yield readme, _filled(readme, parts)
-    schema, page = root / "plugins/plugin_utils/app_schema.json", root / "docs/apps.md"
-    if schema.is_file() and page.is_file():
-        yield page, _filled(page, {SPEC: schema_table(json.loads(schema.read_text(encoding="utf-8")))})
+    path, page = root / "plugins/plugin_utils/fleet_schema.json", root / "docs/apps.md"
+    if path.is_file() and page.is_file():
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        yield page, _filled(page, {VARIABLES: variables_table(schema), SPEC: app_table(schema)})
 
 
 def _filled(path: Path, parts: dict[str, str]) -> str:
@@ -101,10 +102,15 @@ def _option_rows(name: str, option: Mapping) -> Iterator[tuple[str, ...]]:
         yield from _option_rows(f"{name}{'[]' if option.get('type') == 'list' else ''}.{child}", spec)
 
 
-def schema_table(schema: dict[str, Any]) -> str:
+def app_table(schema: dict[str, Any]) -> str:
     """The keys of an app, those of nested objects with dotted names."""
-    rows = list(_schema_rows("", schema["items"], schema))
-    return _table(("Key", "Type", "Default", "Meaning"), rows)
+    return _table(("Key", "Type", "Default", "Meaning"), list(_schema_rows("", schema["$defs"]["app"], schema)))
+
+
+def variables_table(schema: dict[str, Any]) -> str:
+    """The fleet's variables but the catalog, whose keys have a table of their own."""
+    others = {name: rule for name, rule in schema["properties"].items() if name != "fleet_apps"}
+    return _table(("Variable", "Type", "Default", "Meaning"), list(_schema_rows("", {"properties": others}, schema)))
 
 
 def _schema_rows(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:

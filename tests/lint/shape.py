@@ -35,13 +35,14 @@ def roles_are_driven(root: Path) -> Iterator[Finding]:
             yield Finding(path, 1, "the scenario verifies nothing; add tests/test_*.py")
 
 
-def tables_are_fresh(root: Path) -> Iterator[Finding]:
-    """The tables in the READMEs and in docs/ are what the specs and the schema say."""
+def generated_parts_are_fresh(root: Path) -> Iterator[Finding]:
+    """Tables are what specs and schema say, and a role's example is what its scenario runs."""
     for path, wanted in generated.documents(root):
         if not wanted:
-            yield Finding(path, 1, f"has no {generated.BEGIN} and {generated.END}; the table goes between them")
+            begin, end = generated.markers("spec")
+            yield Finding(path, 1, f"lacks {begin} … {end}, or a role's {' … '.join(generated.markers('example'))}")
         elif wanted != path.read_text(encoding="utf-8"):
-            yield Finding(path, 1, "its table is stale; run make docs")
+            yield Finding(path, 1, "a generated part is stale; run make docs")
 
 
-RULES = (roles_are_complete, roles_are_driven, tables_are_fresh)
+RULES = (roles_are_complete, roles_are_driven, generated_parts_are_fresh)

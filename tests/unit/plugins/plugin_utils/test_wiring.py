@@ -28,7 +28,20 @@ def test_filter(case: dict[str, t.Any], fleet: dict[str, t.Any]) -> None:
 
 
 def test_ca_certificates(fleet: dict[str, t.Any]) -> None:
-    assert FILTERS["ca_certificates"](fleet["databases"]) == [{"name": "medical-db", "content": "PEM"}]
+    assert FILTERS["ca_certificates"](fleet["databases"]) == [
+        {"name": "medical-db", "content": "-----BEGIN CERTIFICATE-----"}
+    ]
+
+
+def test_a_shared_schema_is_one_schema(fleet: dict[str, t.Any]) -> None:
+    medical, voicedrive = fleet["fleet_apps"]
+    voicedrive["database"] = {**medical["database"], "user": "social_user"}
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api", "voicedrive-api"])
+    (database,) = FILTERS["postgres_databases"](apps, "medical-db")
+    grants = {"app_user": "read_write", "social_user": "read_write"}
+    assert database["schemas"] == [{"name": "medical", "owner": "medical_migrator", "grants": grants}]
+    assert database["connect"] == ["medical_migrator", "app_user", "social_user"]
+    assert [index["name"] for index in database["indexes"]] == ["staff_active"]
 
 
 def test_select_apps_takes_the_hosts_order(fleet: dict[str, t.Any]) -> None:
@@ -48,5 +61,6 @@ def test_a_secret_without_a_value_is_named(fleet: dict[str, t.Any]) -> None:
 
 
 def test_every_filter_of_the_wiring_has_a_case() -> None:
-    tested = {case["filter"] for case in CASES} | {"select_apps", "ca_certificates", "contract"}
+    elsewhere = {"select_apps", "ca_certificates", "contract", "secrets_by_app"}
+    tested = {case["filter"] for case in CASES} | elsewhere
     assert set(FILTERS) == tested

@@ -1,0 +1,170 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The contract's rules about an app by itself."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+from collections.abc import Iterator
+
+from ansible_collections.minato.fleet.plugins.plugin_utils import schemas, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
+from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Rule, megabytes
+
+# Accounts that Debian and Ubuntu have, or that a service of the host would make.
+SYSTEM_USERS = {
+    *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list"),
+    *("irc", "gnats", "nobody", "www-data", "sshd", "messagebus", "postgres", "redis", "nginx", "git", "ubuntu"),
+    *("admin", "debian", "systemd-network", "systemd-resolve", "systemd-timesync", "syslog", "landscape"),
+}
+# Ports that services of a host listen on, and from where on Linux takes ports for outgoing connections.
+SERVICE_PORTS = {
+    2812: "monit",
+    3306: "MySQL",
+    5432: "PostgreSQL",
+    6379: "Redis",
+    6432: "PgBouncer",
+    9100: "node exporter",
+}
+FIRST_OUTGOING_PORT, LAST_OUTGOING_PORT = 32768, 60999
+SET_BY_THE_FLEET = ("PORT", "HOST")
+URLS = {"DATABASE_URL": "user", "MIGRATION_DATABASE_URL": "migrator"}
+LEAST_MEMORY = 64
+ACME_PATH = "/.well-known/acme-challenge/"
+
+
+def repeated_names(fleet: Fleet) -> Iterator[str]:
+    for name, count in sorted(Counter(app["name"] for app in fleet.apps).items()):
+        if count > 1:
+            yield f"{name}: fleet_apps has {count} apps of this name. Give each a name of its own."
+
+
+def system_names(fleet: Fleet) -> Iterator[str]:
+    for app in fleet.apps:
+        if app["name"] in SYSTEM_USERS:
+            yield (
+                f"{app['name']}: name: the app's user would be {app['name']}, which is an account of the system."
+                f" Write another, for example {app['name']}-app."
+            )
+
+
+def reserved_ports(fleet: Fleet) -> Iterator[str]:
+    for app in fleet.apps:
+        port = app["port"]
+        if port in SERVICE_PORTS:
+            yield f"{app['name']}: port: {port} is {SERVICE_PORTS[port]}'s. Write another, for example 3000."
+        elif FIRST_OUTGOING_PORT <= port <= LAST_OUTGOING_PORT:
+            yield (
+                f"{app['name']}: port: {port} is one that Linux gives to outgoing connections"
+                f" ({FIRST_OUTGOING_PORT} to {LAST_OUTGOING_PORT}), so it may be taken when the app starts."
+                " Write another, for example 3000."
+            )
+
+
+def little_memory(fleet: Fleet) -> Iterator[str]:
+    for app in fleet.apps:
+        for key in ("memory_max", "build_memory_max"):
+            if megabytes(app[key]) < LEAST_MEMORY:
+                yield f"{app['name']}: {key}: {app[key]} is too little to start in. Write {LEAST_MEMORY}M or more."
+
+
+def environment(fleet: Fleet) -> Iterator[str]:
+    """Each variable has one source."""
+    for app in fleet.apps:
+        taken: dict[str, str] = dict.fromkeys(SET_BY_THE_FLEET, "the fleet")
+        if "database" in app:
+            taken.update(dict.fromkeys(URLS, "the fleet"))
+        for key in ("env", "secrets", "generated_secrets"):
+            for name in app[key]:
+                if taken.get(name) == "the fleet":
+                    yield f"{app['name']}: {key}: {name} is set by the fleet. Take it out{_instead(name)}."
+                elif name in taken:
+                    yield f"{app['name']}: {key}: {name} stands in {taken[name]} too. Keep it in one of them."
+                taken.setdefault(name, key)
+
+
+def _instead(name: str) -> str:
+    if name == "PORT":
+        return ", and write `port`"
+    return f", and write `database.{URLS[name]}`" if name in URLS else ""
+
+
+def secrets(fleet: Fleet) -> Iterator[str]:
+    """Every secret that a running app needs has a value."""
+    for app in fleet.used:
+        name, values = app["name"], fleet.secrets.get(app["name"]) or {}
+        for key in dict.fromkeys(_needed(app)):
+            value = values.get(key)
+            if not isinstance(value, str) or not value.strip():
+                yield wiring.missing_secret(name, key) + _misspelt_secret(fleet, app, key, values)
+
+
+def _needed(app: App) -> list[str]:
+    database = app.get("database")
+    return [*app["secrets"], *([database["password"], database["migrator_password"]] if database else [])]
+
+
+def _misspelt_secret(fleet: Fleet, app: App, key: str, values: t.Mapping[str, t.Any]) -> str:
+    """What fleet_secrets has instead, if it looks like a slip."""
+    spare = [name for name in values if name not in _needed(app)]
+    if key not in values and (near := schemas.nearest(key, spare)):
+        return f" There is a {near}: rename it if that is the one."
+    spare = [name for name in fleet.secrets if name not in fleet.by_name and name not in fleet.databases]
+    if app["name"] not in fleet.secrets and (near := schemas.nearest(app["name"], spare)):
+        return f" There is a fleet_secrets.{near}: rename it if that is the one."
+    return ""
+
+
+def routes(fleet: Fleet) -> Iterator[str]:
+    """An app's own routes make sense."""
+    for app in fleet.apps:
+        seen: set[str] = set()
+        for index, route in enumerate(app["routes"]):
+            here = f"{app['name']}: routes[{index}]"
+            address = route["host"] + route["path"]
+            if address in seen:
+                yield f"{here}: {address} is there twice. Keep one of them."
+            seen.add(address)
+            if f"{route['path']}/".startswith(ACME_PATH):
+                yield f"{here}.path: {ACME_PATH} belongs to the certificates' authority. Give the app another path."
+            if route["strip_prefix"] and route["path"] == "/":
+                yield f"{here}.strip_prefix: there is nothing to strip of the path /. Take it out, or write the path."
+
+
+def databases(fleet: Fleet) -> Iterator[str]:
+    """What an app says of its database holds together, and its server is there."""
+    for app in fleet.apps:
+        database = app.get("database")
+        if not database:
+            continue
+        here = f"{app['name']}: database"
+        if database["user"] == database["migrator"]:
+            yield (
+                f"{here}.migrator: {database['migrator']} is the running app's user too, so the app could drop its own"
+                f" tables. Write another, for example {database['user']}_migrator."
+            )
+        if database["password"] == database["migrator_password"]:
+            yield (
+                f"{here}.migrator_password: {database['migrator_password']} is the running app's password too."
+                " Name a secret of its own, for example MIGRATOR_PASSWORD."
+            )
+        for name, count in sorted(Counter(index["name"] for index in database["indexes"]).items()):
+            if count > 1:
+                yield f"{here}.indexes: {name} names {count} of them. Give each a name of its own."
+        if app in fleet.used and database["server"] not in fleet.databases:
+            near = schemas.nearest(database["server"], fleet.databases)
+            remedy = f"Write {near} instead" if near else "Add it to the group type_database of the inventory"
+            yield f"{here}.server: {database['server']} is not a database server. {remedy}."
+
+
+RULES: tuple[Rule, ...] = (
+    repeated_names,
+    system_names,
+    reserved_ports,
+    little_memory,
+    environment,
+    routes,
+    databases,
+    secrets,
+)

@@ -1,0 +1,76 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the rules of the contract are given: the fleet as plain data, and the sums that several of them need."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
+
+MEGABYTES = {"M": 1, "G": 1024}
+
+
+def megabytes(size: str) -> int:
+    """``600M`` is 600, ``2G`` is 2048."""
+    return int(size[:-1]) * MEGABYTES[size[-1]]
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host: its name, its groups, the names of its apps, and its RAM in MB (None where nobody knows it)."""
+
+    name: str
+    groups: tuple[str, ...]
+    app_names: tuple[str, ...]
+    memory_mb: int | None
+
+    @classmethod
+    def of(cls, name: str, variables: t.Mapping[str, t.Any]) -> Host:
+        """From the host's variables."""
+        memory = variables.get("fleet_memory_mb") or (variables.get("ansible_facts") or {}).get("memtotal_mb")
+        apps = variables.get("fleet_app_names") or []
+        return cls(
+            name=name,
+            groups=tuple(str(group) for group in variables.get("group_names") or []),
+            app_names=tuple(str(app) for app in apps),
+            memory_mb=memory,
+        )
+
+    @property
+    def types(self) -> list[str]:
+        return [group.removeprefix("type_") for group in self.groups if group.startswith("type_")]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Complete apps, hosts, secrets by app and name, and database servers by inventory name."""
+
+    apps: list[App]
+    hosts: list[Host]
+    secrets: t.Mapping[str, t.Any]
+    databases: t.Mapping[str, t.Any]
+    base_memory: str
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, App]:
+        return {app["name"]: app for app in self.apps}
+
+    @functools.cached_property
+    def used(self) -> list[App]:
+        """The apps that some host runs."""
+        names = {name for host in self.hosts for name in host.app_names}
+        return [app for app in self.by_name.values() if app["name"] in names]
+
+    def apps_of(self, host: Host) -> list[App]:
+        """The apps of a host that the catalog has, each once."""
+        return [self.by_name[name] for name in dict.fromkeys(host.app_names) if name in self.by_name]
+
+    def hosts_of(self, app: App) -> list[Host]:
+        return [host for host in self.hosts if app["name"] in host.app_names]
+
+
+Rule = Callable[[Fleet], Iterator[str]]

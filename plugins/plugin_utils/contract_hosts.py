@@ -1,0 +1,133 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The contract's rules about each host: its types, and whether its apps fit it and each other."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, schemas, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
+from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Rule, megabytes
+
+# The group type_<runtime> runs apps of that runtime; type_web serves routes; type_database is a server elsewhere.
+TYPES = ("node", "web", "database")
+
+
+def unknown_apps(fleet: Fleet) -> Iterator[str]:
+    for host in fleet.hosts:
+        for name, count in Counter(host.app_names).items():
+            if name not in fleet.by_name:
+                yield f"{host.name}: fleet_app_names: {catalog.unknown_app(name, fleet.by_name)}"
+            elif count > 1:
+                yield f"{host.name}: fleet_app_names has {name} {count} times. Write it once."
+
+
+def types(fleet: Fleet) -> Iterator[str]:
+    """Every host type is known and has work; every app runs on a host whose types run and serve it."""
+    for host in fleet.hosts:
+        for kind in host.types:
+            if kind not in TYPES:
+                near = schemas.nearest(kind, TYPES)
+                remedy = f"Write type_{near}" if near else f"Known are type_{', type_'.join(TYPES)}"
+                yield f"{host.name}: the group type_{kind} is no host type. {remedy}."
+        apps = fleet.apps_of(host)
+        idle = [f"type_{kind}" for kind in host.types if kind in ("node", "web")]
+        if idle and not host.app_names:
+            yield (
+                f"{host.name}: it is of {' and '.join(idle)}, and runs no app. Name its apps in fleet_app_names,"
+                " or take it out of the group."
+            )
+        for app in apps:
+            if app["runtime"] not in host.types:
+                yield (
+                    f"{host.name}: {app['name']} needs a host of type_{app['runtime']}, and this one is not."
+                    f" Add it to the group type_{app['runtime']}, or take the app off it."
+                )
+        routed = [app["name"] for app in apps if app["routes"]]
+        if routed and "web" not in host.types:
+            yield (
+                f"{host.name}: the routes of {', '.join(routed)} lead here, and nothing would serve them."
+                " Add it to the group type_web, or take the routes out."
+            )
+        if apps and not routed and "web" in host.types:
+            yield (
+                f"{host.name}: it is of type_web, and none of its apps has a route. Give one of them routes,"
+                " or take it out of the group."
+            )
+
+
+def ports(fleet: Fleet) -> Iterator[str]:
+    for host in fleet.hosts:
+        by_port = defaultdict(list)
+        for app in fleet.apps_of(host):
+            by_port[app["port"]].append(app["name"])
+        for port, names in sorted(by_port.items()):
+            if len(names) > 1:
+                free = min(set(range(port + 1, 65536)) - set(by_port), default=1024)
+                taken = f"{port} is taken on {host.name} by {names[0]}"
+                yield f"{names[-1]}: port: {taken}. Write another, for example {free}."
+
+
+def routes(fleet: Fleet) -> Iterator[str]:
+    """No two apps of a host claim one route, nor two that only differ in the last slash."""
+    for host in fleet.hosts:
+        claimed: dict[str, tuple[App, str]] = {}
+        for app in fleet.apps_of(host):
+            for route in app["routes"]:
+                address = route["host"] + route["path"]
+                first, other = claimed.setdefault(address.rstrip("/"), (app, address))
+                if first is app:
+                    continue
+                if address == other:
+                    yield (
+                        f"{app['name']}: routes: {address} is claimed on {host.name} by {first['name']} too."
+                        " Give one of them another path."
+                    )
+                else:
+                    yield (
+                        f"{app['name']}: routes: {address} would never be asked on {host.name}: {other} of"
+                        f" {first['name']} is the same to the web server. Give one of them another path."
+                    )
+
+
+def node_versions(fleet: Fleet) -> Iterator[str]:
+    for host in fleet.hosts:
+        by_major: dict[str, App] = {}
+        for app in fleet.apps_of(host):
+            first = by_major.setdefault(wiring.node_major(app), app)
+            if app["node_version"] != first["node_version"]:
+                yield (
+                    f"{app['name']}: node_version: {app['node_version']} is asked for on {host.name},"
+                    f" and {first['name']} asks for {first['node_version']} there."
+                    " A host has one version of each major: write the same for both."
+                )
+
+
+def memory(fleet: Fleet) -> Iterator[str]:
+    """The processes of all apps and the base fit the host's RAM, and so does each build."""
+    for host in fleet.hosts:
+        parts = [(app["name"], app["instances"], app["memory_max"]) for app in fleet.apps_of(host)]
+        total = megabytes(fleet.base_memory) + sum(count * megabytes(size) for _name, count, size in parts)
+        if host.memory_mb is None or not parts:
+            continue
+        if total > host.memory_mb:
+            terms = [f"{name} {count} x {size}" if count > 1 else f"{name} {size}" for name, count, size in parts]
+            largest = max(parts, key=lambda part: part[1] * megabytes(part[2]))[0]
+            yield (
+                f"{host.name}: memory_max: {' + '.join(terms)} + base {fleet.base_memory} = {total} MB,"
+                f" and the host has {host.memory_mb} MB of RAM."
+                f" Lower it (the largest is {largest}), move an app to another host,"
+                f" or take a host of {total} MB or more."
+            )
+        for app in fleet.apps_of(host):
+            if megabytes(app["build_memory_max"]) > host.memory_mb:
+                yield (
+                    f"{app['name']}: build_memory_max: {app['build_memory_max']} is more than all of {host.name}'s RAM,"
+                    f" {host.memory_mb} MB. Write less, or take a larger host."
+                )
+
+
+INVENTORY: tuple[Rule, ...] = (unknown_apps, types)
+RULES: tuple[Rule, ...] = (ports, routes, node_versions, memory)
