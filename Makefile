@@ -17,7 +17,7 @@ demo: ## Build the medical staff system on Docker hosts with the real site.yml, 
 demo-down: ## Remove the demo's hosts and networks
 	@tests/bin/demo down
 
-test: ## Run every check: lint, unit, sanity, all scenarios (under 25 minutes on two cores)
+test: ## Run every check: lint, unit, sanity, all scenarios (under 30 minutes on two cores)
 	@tests/bin/test
 
 lint: ## YAML, Ansible, Python and shell linters, types, and the rules of the house
@@ -35,7 +35,7 @@ sanity: ## ansible-test sanity, with nothing ignored
 molecule: ## One scenario from bare host to verified: make molecule ROLE=nginx [IMAGE=minato-host:trixie]
 	@tests/bin/scenarios $(or $(ROLE),$(error Name the scenario: make molecule ROLE=nginx)) $(IMAGE)
 
-scenarios: ## Every scenario, two at a time
+scenarios: ## Every scenario on Debian 12 and 13, some at a time
 	@tests/bin/scenarios
 
 docs: ## Regenerate the tables in the READMEs and docs/apps.md from specs and schema

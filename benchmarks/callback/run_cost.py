@@ -1,23 +1,25 @@
 # Copyright: (c) The minato.fleet maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Counts the modules that a run executes on its hosts, and writes them to the file MODULE_CALLS names."""
+"""Counts the modules that a run executes on its hosts, and writes them to the file RUN_COST names."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 import typing as t
 from pathlib import Path
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
-name: module_calls
+name: run_cost
 type: notification
-short_description: Count the modules executed on hosts
+short_description: Count the modules executed on hosts, and the seconds of the run
 description:
-  - One line of JSON for each task that ran something on a host, an item of a loop being one.
-  - Actions of the controller do not count.
+  - One line of JSON for the run's playbook, one for each task that ran something on a host, and one for its seconds.
+  - An item of a loop is a call. Actions of the controller are none.
 """
 
 
@@ -35,8 +37,15 @@ class CallbackModule(CallbackBase):
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
-    CALLBACK_NAME = "module_calls"
+    CALLBACK_NAME = "run_cost"
     CALLBACK_NEEDS_ENABLED = True
+
+    began = 0.0
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        self.began = time.monotonic()
+        name = Path(str(playbook._file_name)).stem
+        self._write(playbook=name, check=bool(context.CLIARGS.get("check")))
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         answer = result.result
@@ -45,6 +54,12 @@ class CallbackModule(CallbackBase):
         if not calls and result.task.action in GO_TO_THE_HOST:
             calls = 1
         if calls:
-            with Path(os.environ["MODULE_CALLS"]).open("a", encoding="utf-8") as out:
-                task = result.task
-                out.write(json.dumps({"task": task.get_name(), "action": task.action, "calls": calls}) + "\n")
+            task = result.task
+            self._write(host=result.host.get_name(), task=task.get_name(), action=task.action, calls=calls)
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._write(seconds=time.monotonic() - self.began)
+
+    def _write(self, **line: t.Any) -> None:
+        with Path(os.environ["RUN_COST"]).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
