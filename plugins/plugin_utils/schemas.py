@@ -29,6 +29,8 @@ TYPE_NAMES = {
     "object": "a mapping",
     "string": "text",
 }
+SECRET_TYPES: dict[type, str] = {str: "text", bool: "true or false", list: "a list", dict: "a mapping", int: "a number"}
+QUOTED = 80  # characters of a value that a sentence shows
 
 
 @functools.cache
@@ -103,13 +105,19 @@ def sentences(error: t.Any, label: str, place: Place, rule: Schema) -> Iterator[
         yield f"{label}: {here} has {twice} twice. Write it once."
     elif error.validator == "pattern" and error.instance == "":
         yield f"{label}: {here} is empty. {_remedy(place, rule)}"
+    elif error.validator in ("minimum", "maximum") and {"minimum", "maximum"} <= set(broken):
+        span = f"from {broken['minimum']} to {broken['maximum']}"
+        yield f"{label}: {here} must be {span}, not {error.instance}. {_remedy(place, rule)}"
     else:
         yield f"{label}: {here} cannot be {_quoted(error)}. {_remedy(place, rule)}"
 
 
 def _quoted(error: t.Any) -> str:
-    """The value as YAML would take it, unless it is a secret."""
-    return "what it is" if error.schema.get("writeOnly") else json.dumps(error.instance, ensure_ascii=False)
+    """The value as YAML would take it, shortened; the name of its type where it is a secret."""
+    if error.schema.get("writeOnly"):
+        return next((name for kind, name in SECRET_TYPES.items() if isinstance(error.instance, kind)), "this value")
+    text = json.dumps(error.instance, ensure_ascii=False)
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
 
 
 def _remedy(place: Place, rule: Schema) -> str:
