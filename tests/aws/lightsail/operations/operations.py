@@ -1,0 +1,21 @@
+"""The record of what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.minato.fleet.tests.aws.lightsail.errors import NotFoundError
+from ansible_collections.minato.fleet.tests.aws.lightsail.models import LightsailBackend
+from ansible_collections.minato.fleet.tests.aws.lightsail.operations.registry import operation
+
+
+@operation
+def get_operation(cloud: LightsailBackend, operation_id: str) -> dict[str, Any]:
+    if operation_id not in cloud.operations:
+        raise NotFoundError(f"The Operation does not exist: {operation_id}")
+    return {"operation": cloud.operations[operation_id]}
+
+
+@operation
+def get_operations(cloud: LightsailBackend, page_token: str = "") -> dict[str, Any]:
+    return cloud.page("operations", list(reversed(cloud.operations.values())), page_token)
