@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract, secret_stores, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract, wiring
 
 
 class FilterModule:
@@ -27,6 +27,5 @@ class FilterModule:
             "pm2_node_bin": wiring.pm2_node_bin,
             "postgres_databases": wiring.postgres_databases,
             "postgres_roles": wiring.postgres_roles,
-            "secrets_by_app": secret_stores.secrets_by_app,
             "select_apps": catalog.select_apps,
         }

@@ -61,6 +61,6 @@ def test_a_secret_without_a_value_is_named(fleet: dict[str, t.Any]) -> None:
 
 
 def test_every_filter_of_the_wiring_has_a_case() -> None:
-    elsewhere = {"select_apps", "ca_certificates", "contract", "secrets_by_app"}
+    elsewhere = {"select_apps", "ca_certificates", "contract"}
     tested = {case["filter"] for case in CASES} | elsewhere
     assert set(FILTERS) == tested
