@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ansible_collections.minato.fleet.tests.aws import dns
 from ansible_collections.minato.fleet.tests.aws.server import serve
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.aws", description="An emulated cloud over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port, 0 for a free one (default %(default)s)")
+    parser.add_argument("--dns-port", type=int, help="answer DNS queries for its zones there too (UDP)")
     parser.add_argument("--background", type=Path, metavar="PIDFILE", help="go on in the background; log beside it")
     parser.add_argument("--stop", type=Path, metavar="PIDFILE", help="stop the one that went to the background")
     arguments = parser.parse_args()
@@ -25,9 +27,12 @@ def main() -> None:
         print("cloud runs already")
         return
     server = serve(arguments.host, arguments.port)
+    listener = dns.listen(arguments.host, arguments.dns_port) if arguments.dns_port else None
     print(f"cloud ready: http://{arguments.host}:{server.server_port}", flush=True)
     if arguments.background:
         detach(arguments.background)
+    if listener:
+        dns.serve(listener)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.serve_forever()
