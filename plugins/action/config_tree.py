@@ -7,20 +7,24 @@ from __future__ import annotations
 import base64
 import difflib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
+from ansible.plugins.connection import ConnectionBase
 from ansible.template import trust_as_template
 
-_SET_KEYS = ("name", "directory", "files", "directories", "links", "absent", "validate", "reload")
+_SET_KEYS = ("name", "directory", "files", "directories", "links", "absent", "validate", "reload", "confirm_within")
 _ENTRY_KEYS = {
     "files": ("path", "template", "content", "src", "vars", "owner", "group", "mode", "secret"),
     "directories": ("path", "owner", "group", "mode"),
     "links": ("path", "target"),
 }
 _SOURCES = ("template", "content", "src")
+_PATIENCE = 30  # seconds for which a new connection is tried, if the set waits that long to be confirmed
+_PAUSE = 2
 
 
 class ActionModule(ActionBase):
@@ -46,7 +50,29 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"config_tree {args.get('name', '(no name)')}: {wrong}") from None
         args.update(files=files, secrets=secrets)
         result: dict[str, Any] = self._execute_module(module_args=args, task_vars=variables)
+        if result.get("unconfirmed"):
+            result.update(self._confirmed(args["name"], int(args["confirm_within"]), variables))
         return result
+
+    def _confirmed(self, name: str, within: int, variables: dict[str, Any]) -> dict[str, Any]:
+        """Confirm the set over a new connection; where none is to be had, the host undoes it."""
+        until = time.monotonic() + min(within, _PATIENCE)
+        while True:
+            try:
+                # The connection that carried the set was open before, and would outlive any firewall.
+                if type(self._connection).reset is not ConnectionBase.reset:
+                    self._connection.reset()
+                said = self._execute_module(module_args={"name": name, "confirm": True}, task_vars=variables)
+            except AnsibleConnectionFailure as error:
+                if time.monotonic() < until:
+                    time.sleep(_PAUSE)
+                    continue
+                return {
+                    "failed": True,
+                    "msg": f"config_tree {name}: with the new set no new connection to the host can be made, so the "
+                    f"host puts the old one back by itself, {within} s after the new one went live. {error}",
+                }
+            return {key: said[key] for key in ("failed", "msg", "unconfirmed") if key in said}
 
     def _content(self, entry: Mapping[str, Any], variables: dict[str, Any]) -> bytes:
         """Return the bytes of one file, rendered or read on the controller."""

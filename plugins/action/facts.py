@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-QUERY = "cat /etc/os-release; echo MACHINE=$(uname -m); echo MEMORY=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+QUERY = "cat /etc/os-release; echo MACHINE=$(uname -m); echo NODENAME=$(uname -n); echo MEMORY=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
 NAMES = {"debian": "Debian", "ubuntu": "Ubuntu"}
 
 
@@ -28,6 +28,7 @@ def facts(answer: str) -> dict[str, Any]:
         "distribution_release": found["VERSION_CODENAME"],
         "distribution_version": found["VERSION_ID"],
         "memtotal_mb": int(found["MEMORY"].split()[0]) // 1024,
+        "nodename": found["NODENAME"],
     }
 
 

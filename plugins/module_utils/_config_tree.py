@@ -27,7 +27,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._config_tree_store im
 if TYPE_CHECKING:
     from ansible_collections.minato.fleet.plugins.module_utils._config_tree_swap import Swap
 
-__all__ = ["InputError", "RunError", "run"]
+__all__ = ["InputError", "RunError", "confirm", "run"]
 
 _RESTAGE = 3  # times a directory is staged anew because somebody else keeps changing it
 
@@ -44,6 +44,18 @@ def run(
         return _Run(params, warn, root).go(check, with_diff)
     except (InputError, RunError) as error:
         raise type(error)(f"config_tree {params['name']}: {error}") from error
+
+
+def confirm(name: str, root: str = ROOT) -> None:
+    """Keep a set that is live and waits for this. Raises `RunError` where the host has put the old one back."""
+    from ansible_collections.minato.fleet.plugins.module_utils._config_tree_swap import Swap
+
+    store = Store(root, name)
+    with store.locked():
+        journal = store.journal()
+        if journal is None or journal["phase"] != "swapped":
+            raise RunError(f"config_tree {name}: it was not confirmed in time, and the old set is back in place")
+        Swap(store, Accounts(), journal).finish()
 
 
 def contents(params: Mapping[str, Any]) -> dict[str, bytes]:
@@ -70,6 +82,10 @@ class _Run:
         )
         self.checks: list[str] = params["validate"]
         self.reload: str = params["reload"] or ""
+        self.confirm_within: int = params.get("confirm_within") or 0
+        self.unconfirmed = False
+        if self.confirm_within and wanted.directory:
+            raise InputError("confirm_within: a set with a directory cannot wait to be confirmed: leave directory out")
         self.warn = warn
         self.recovered = False
         self.how = "none"
@@ -91,6 +107,7 @@ class _Run:
             ],
             "recovered": self.recovered,
             "swap": self.how,
+            "unconfirmed": self.unconfirmed,
         }
         if with_diff:
             from ansible_collections.minato.fleet.plugins.module_utils._config_tree_diff import diff
@@ -110,7 +127,7 @@ class _Run:
         journal = self.store.journal()
         if journal is not None and journal["phase"] not in ("staging", "done", "undone"):
             self.recovered = True
-            self.warn("an earlier run was cut short: its half-made swap would be finished or undone first")
+            self.warn("an earlier run was cut short, or not confirmed: its swap would be finished or undone first")
         return self._plan()[1]
 
     def _converge(self) -> Plan:
@@ -139,7 +156,7 @@ class _Run:
             swap.finish()
         else:
             self.recovered = True
-            self.warn("an earlier run was cut short: its half-made swap was finished or undone first")
+            self.warn("an earlier run was cut short, or not confirmed: its swap was finished or undone first")
             # This run's own command, if it has one: what cut the other run short may have been its command.
             self._settle(swap, self.reload or journal["reload"])
 
@@ -168,7 +185,7 @@ class _Run:
         from ansible_collections.minato.fleet.plugins.module_utils._config_tree_swap import Swap
 
         self.known.extend(current.nodes.values())
-        swap = Swap.of(self.store, self.accounts, todo, self.wanted.directory, self.reload)
+        swap = Swap.of(self.store, self.accounts, todo, self.wanted.directory, self.reload, self.confirm_within)
         try:
             refused = self._stage(swap, todo)
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -185,7 +202,9 @@ class _Run:
         if refused:
             self._check_in_place(swap, refused)
         self._reload(swap)
-        swap.finish()
+        self.unconfirmed = swap.has_to_be_confirmed
+        if not self.unconfirmed:
+            swap.finish()
 
     def _stage(self, swap: Swap, todo: Plan) -> str:
         """Stage the set and have it validated; returns why it could not be validated before it is live."""

@@ -6,6 +6,7 @@
 - journal.json: a swap under way; there only while one is
 - old/<n>: originals, kept until the swap is committed
 - backup/<UTC>/: copies of what somebody else had written, kept for ever
+- parachute: what puts the originals back, while a set waits to be confirmed
 - view/: an empty mount point, for the validators' view
 """
 
@@ -39,6 +40,7 @@ class Store:
             raise InputError(
                 f"name: {name!r} must be letters, digits, '_', '.' and '-', beginning with a letter or digit"
             )
+        self.name = name
         self.path = os.path.join(root, name)
         self._lock = -1
 

@@ -7,6 +7,7 @@ The journal's `phase` says how far a swap came:
     staging    copies are being made, of the directory beside it or of originals; nothing is live
     swapping   live paths are being replaced                     -> a later run undoes
     swapped    all are replaced, the service was not yet told    -> a later run reloads, and so finishes
+               (a set that has to be confirmed and was not       -> a later run undoes)
     undoing    the new set was rejected, the old one comes back  -> a later run undoes the rest and reloads
     done       the service took the new set; only tidying is left
     undone     the old set is back and was loaded; only tidying is left
@@ -29,6 +30,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._config_tree_host imp
     set_access,
     sync,
 )
+from ansible_collections.minato.fleet.plugins.module_utils._config_tree_parachute import arm, beside, disarm
 from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan import DIRECTORY, Change, Node, Plan
 from ansible_collections.minato.fleet.plugins.module_utils._config_tree_store import RunError, Store, pack, packed
 
@@ -72,7 +74,9 @@ class Swap:
         self._seen: dict[str, tuple[int, int]] = {}
 
     @classmethod
-    def of(cls, store: Store, accounts: Accounts, todo: Plan, directory: str, reload: str) -> Swap:
+    def of(
+        cls, store: Store, accounts: Accounts, todo: Plan, directory: str, reload: str, confirm_within: int = 0
+    ) -> Swap:
         """Prepare the swap of a plan. Nothing is written yet."""
         staged = ""
         if directory and os.path.isdir(directory) and not os.path.islink(directory) and not holds_mounts(directory):
@@ -85,6 +89,7 @@ class Swap:
             "staged_inode": 0,
             "validated": True,
             "reload": reload,
+            "confirm_within": confirm_within,
             "steps": [],
             "manifest": pack(todo.manifest),
         }
@@ -95,6 +100,11 @@ class Swap:
         """Return the path of the staged copy of the directory; empty where files are swapped one by one."""
         staged: str = self.journal["staged"]
         return staged
+
+    @property
+    def has_to_be_confirmed(self) -> bool:
+        """Say whether the old set comes back by itself unless somebody confirms the new one."""
+        return bool(self.journal.get("confirm_within"))
 
     def stage(self, todo: Plan) -> None:
         """Where one rename can do: copy the directory beside itself and carry out the plan in the copy."""
@@ -138,6 +148,7 @@ class Swap:
         self._mark("staging")
         self.journal["steps"] = [self._step(number, change) for number, change in enumerate(todo.changes)]
         sync([self.store.at("old"), self.store.path])
+        self._arm()
         self._mark("swapping")
         try:
             folders = [change for change in todo.changes if change.after is not None and change.after.kind == DIRECTORY]
@@ -146,10 +157,10 @@ class Swap:
                 self._put(change)
             for change in others:  # all content is on disk before the first name changes hands
                 if change.after is not None:
-                    create(_beside(change.path), change.after, self.accounts)
+                    create(beside(change.path), change.after, self.accounts)
             for change in others:
                 if change.after is not None:
-                    os.rename(_beside(change.path), change.path)
+                    os.rename(beside(change.path), change.path)
                 else:
                     _carry_out(change.path, change, self.accounts)
             sync(os.path.dirname(change.path) for change in todo.changes)
@@ -158,11 +169,19 @@ class Swap:
             self.close()
             raise RunError(f"the swap failed and was undone, the old set is in place: {error}") from error
 
+    def _arm(self) -> None:
+        if self.has_to_be_confirmed:
+            try:
+                arm(self.store, self.journal)
+            except RunError:
+                self.close()
+                raise
+
     def _put(self, change: Change) -> None:
         """Make a directory with its rights from the start, or give the one there its rights."""
         if change.before is None and change.after is not None:
-            create(_beside(change.path), change.after, self.accounts)
-            os.rename(_beside(change.path), change.path)
+            create(beside(change.path), change.after, self.accounts)
+            os.rename(beside(change.path), change.path)
         elif change.after is not None:
             set_access(change.path, change.after, self.accounts)
 
@@ -188,7 +207,7 @@ class Swap:
         """Say whether a later run has to finish (else: undo)."""
         if self.journal["phase"] == "swapping" and self.staged and self.journal["validated"]:
             return self._is_exchanged()
-        return bool(self.journal["phase"] == "swapped")
+        return bool(self.journal["phase"] == "swapped") and not self.has_to_be_confirmed
 
     def _is_exchanged(self) -> bool:
         try:
@@ -213,7 +232,7 @@ class Swap:
         """Undo one step, unless it was not made or what it made was replaced by somebody since."""
         path = step["path"]
         before, after = _node(step["before"]), _node(step["after"])
-        _discard(_beside(path))
+        _discard(beside(path))
         now = look(path, self.accounts)
         if before is not None and before.kind == DIRECTORY:
             if now is None or now.kind == DIRECTORY:
@@ -237,17 +256,21 @@ class Swap:
         kept = look(self.store.at(old), self.accounts)
         if kept is None:
             raise RunError(f"{self.store.at(old)}, the original of {path}, is gone")
-        create(_beside(path), before._replace(content=kept.content), self.accounts)
-        os.rename(_beside(path), path)
+        create(beside(path), before._replace(content=kept.content), self.accounts)
+        os.rename(beside(path), path)
 
     def finish(self) -> None:
-        """Write the books after the service took the new set, and close the swap."""
+        """Write the books after the service took the new set and it was confirmed, and close the swap."""
+        if self.has_to_be_confirmed:
+            disarm(self.store)
         self._mark("done")
         self.store.write_manifest({path: Node(**fields) for path, fields in self.journal["manifest"].items()})
         self.close()
 
     def close(self) -> None:
         """Remove what the swap left lying about, the journal last."""
+        if self.has_to_be_confirmed:
+            disarm(self.store)
         if self.journal["phase"] == "undoing":
             self._mark("undone")
         if self.staged:
@@ -258,11 +281,6 @@ class Swap:
 
 def _node(fields: Mapping[str, Any] | None) -> Node | None:
     return Node(**fields) if fields is not None else None
-
-
-def _beside(path: str) -> str:
-    """Return the name under which a path is prepared; services skip hidden names and those ending in a tilde."""
-    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.minato~")
 
 
 def _discard(path: str) -> None:

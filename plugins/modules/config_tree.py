@@ -135,6 +135,19 @@ options:
   reload:
     description: Command (no shell) run after the swap, if anything changed.
     type: str
+  confirm_within:
+    description:
+      - Seconds within which the controller must have reached the host over a new connection after the set went live.
+        Otherwise the host puts the old set back and runs O(reload), by itself, also when it was restarted meanwhile.
+      - For what can lock the controller out, as an SSH server's or a firewall's configuration. V(0) asks for no proof.
+      - A connection that is no login (as into a container) is only used, not made anew. Not together with
+        O(directory).
+    type: int
+    default: 0
+  confirm:
+    description: Keep the set that waits to be confirmed. Filled in by the action plugin, not by people.
+    type: bool
+    default: false
   secrets:
     description: Base64 content of the files with O(files[].secret). Filled in by the action plugin, not by people.
     type: dict
@@ -151,6 +164,17 @@ notes:
 """
 
 EXAMPLES = r"""
+- name: Let nobody in but these, and not lock out oneself
+  minato.fleet.config_tree:
+    name: ssh
+    files:
+      - path: /etc/ssh/sshd_config.d/00-keys-only.conf
+        content: |
+          PasswordAuthentication no
+    validate: [sshd -t]
+    reload: systemctl reload ssh
+    confirm_within: 300
+
 - name: Configure nginx
   minato.fleet.config_tree:
     name: nginx
@@ -208,10 +232,14 @@ swap:
   description: How the set went live, C(directory) (one rename), C(files) (a rename for each) or C(none).
   returned: always
   type: str
+unconfirmed:
+  description: Whether the set still waits to be confirmed; after the task that is false.
+  returned: always
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._config_tree import InputError, RunError, run
+from ansible_collections.minato.fleet.plugins.module_utils._config_tree import InputError, RunError, confirm, run
 
 _ACCESS = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 
@@ -257,12 +285,17 @@ def main() -> None:
             "absent": {"type": "list", "elements": "str", "default": []},
             "validate": {"type": "list", "elements": "str", "default": []},
             "reload": {"type": "str"},
+            "confirm_within": {"type": "int", "default": 0},
+            "confirm": {"type": "bool", "default": False},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
         no_log=True,  # otherwise every run would copy the whole configuration into the system log
     )
     try:
+        if module.params["confirm"]:
+            confirm(module.params["name"])
+            module.exit_json(invocation={}, unconfirmed=False)
         result = run(module.params, check=module.check_mode, with_diff=module._diff, warn=module.warn)
     except (InputError, RunError) as error:
         module.fail_json(msg=str(error), invocation={})

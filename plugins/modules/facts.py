@@ -10,9 +10,9 @@ module: facts
 short_description: Set the few facts that the roles use, at next to no cost
 version_added: 0.1.0
 description:
-  - Reads C(/etc/os-release), C(uname -m) and C(/proc/meminfo) in one command, and sets C(architecture),
-    C(distribution), C(distribution_major_version), C(distribution_release), C(distribution_version) and
-    C(memtotal_mb) as M(ansible.builtin.setup) does, in a seventh of the time.
+  - Reads C(/etc/os-release), C(uname) and C(/proc/meminfo) in one command, and sets C(architecture),
+    C(distribution), C(distribution_major_version), C(distribution_release), C(distribution_version),
+    C(memtotal_mb) and C(nodename) as M(ansible.builtin.setup) does, in a seventh of the time.
   - Refuses a host that runs neither Debian nor Ubuntu.
 author:
   - The minato.fleet maintainers (@minato-fleet)
@@ -43,4 +43,5 @@ ansible_facts:
     distribution_release: bookworm
     distribution_version: "12"
     memtotal_mb: 1966
+    nodename: medical-1
 """

@@ -1,17 +1,18 @@
 #!/usr/bin/python
 # Copyright: (c) The minato.fleet maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Have system users, at next to no cost where they are there."""
+"""Have users, at next to no cost where they are there."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: users
-short_description: Have system users, at next to no cost where they are there
+short_description: Have users, at next to no cost where they are there
 version_added: 0.1.0
 description:
   - Asks C(getent) once about all users, and M(ansible.builtin.user) only for one that is missing or differs.
-  - They are system users that nobody can log in as. Their home is not made; each has a group of its own name.
+  - Without a shell they are system users that nobody can log in as, and their home is not made. With one they are
+    people, with a home. Each has a group of its own name.
 author:
   - The minato.fleet maintainers (@minato-fleet)
 options:
@@ -29,6 +30,16 @@ options:
         description: Home directory, as the user database names it.
         type: path
         required: true
+      shell:
+        description: Shell of a user who logs in. Empty for one who does not.
+        type: str
+        default: ""
+      expired:
+        description:
+          - Whether nobody gets into the account any more, by a key, a password or sudo. A user who is not there is not
+            made; the home of one who is stays.
+        type: bool
+        default: false
 extends_documentation_fragment:
   - minato.fleet.attributes
 attributes:
@@ -43,6 +54,12 @@ EXAMPLES = r"""
   minato.fleet.users:
     users:
       - {name: medical-api, home: /opt/medical-api}
+
+- name: Let one person in, and another one no more
+  minato.fleet.users:
+    users:
+      - {name: alice, home: /home/alice, shell: /bin/bash}
+      - {name: bob, home: /home/bob, expired: true}
 """
 
 RETURN = r"""
@@ -52,4 +69,10 @@ made:
   type: list
   elements: str
   sample: [medical-api]
+closed:
+  description: The users that can no longer log in.
+  returned: always
+  type: list
+  elements: str
+  sample: [bob]
 """

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.connection import ConnectionBase
 from ansible.template import Templar
 from ansible_collections.minato.fleet.plugins.action.config_tree import ActionModule
 
@@ -26,7 +29,7 @@ class Fake(ActionModule):
         self._templar = Templar(loader=self._loader, variables={})
         self._task = SimpleNamespace(args=args, get_search_path=lambda: [str(base)], async_val=0, check_mode=False)
         self._task.diff = False
-        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        self._connection: Any = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         self._supports_check_mode = self._supports_async = True
         self.sent: dict[str, Any] = {}
 
@@ -143,3 +146,78 @@ def test_an_error_in_a_secret_template_does_not_quote_the_value(base: Path) -> N
     with pytest.raises(AnsibleActionFail) as failure:
         sent(base, {"template": "x.j2", "secret": True}, {"token": "hunter2"})
     assert "hunter2" not in str(failure.value)
+
+
+class Login:
+    """A connection that can be made anew; `made` counts how often it was."""
+
+    _shell = SimpleNamespace(tmpdir=None)
+    made = 0
+
+    def reset(self) -> None:
+        """Forget the open one."""
+        self.made += 1
+
+
+class Exec(Login):
+    """A connection into a container."""
+
+    reset = ConnectionBase.reset
+
+
+class Waiting(Fake):
+    """A host that holds a set which waits to be confirmed."""
+
+    def __init__(self, base: Path, connection: Login, *answers: dict[str, Any] | Exception) -> None:
+        super().__init__(base, {"name": "set", "files": [], "confirm_within": 300})
+        self._connection = connection
+        self.answers = iter(answers)
+
+    def _execute_module(self, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if not module_args.get("confirm"):
+            return {"changed": True, "unconfirmed": True}
+        answer = next(self.answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+REFUSED = AnsibleConnectionFailure("Connection refused")
+KEPT: dict[str, Any] = {"changed": False, "unconfirmed": False}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(0, 10)
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_set_is_confirmed_over_a_new_connection(base: Path) -> None:
+    connection = Login()
+    done = Waiting(base, connection, REFUSED, KEPT).run(task_vars={})
+    assert done == {"changed": True, "unconfirmed": False}
+    assert connection.made == 2, "every try is a new one"
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_connection_that_is_no_login_is_used_as_it_is(base: Path) -> None:
+    connection = Exec()
+    assert not Waiting(base, connection, KEPT).run(task_vars={})["unconfirmed"]
+    assert connection.made == 0
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_host_that_lets_nobody_in_undoes_the_set_and_the_message_says_so(base: Path) -> None:
+    done = Waiting(base, Login(), *[REFUSED] * 9).run(task_vars={})
+    assert done["failed"]
+    assert done["unconfirmed"]
+    assert "no new connection to the host can be made" in done["msg"]
+    assert "by itself, 300 s after the new one went live. Connection refused" in done["msg"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_connection_that_came_too_late_says_so(base: Path) -> None:
+    late = {"failed": True, "msg": "it was not confirmed in time"}
+    assert Waiting(base, Login(), late).run(task_vars={})["msg"] == "it was not confirmed in time"

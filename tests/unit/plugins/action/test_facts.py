@@ -7,7 +7,7 @@ from ansible_collections.minato.fleet.plugins.action.facts import facts
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n'
 UBUNTU = 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n'
-MACHINE = "MACHINE=x86_64\nMEMORY=2013620 kB\n"
+MACHINE = "MACHINE=x86_64\nNODENAME=box-1\nMEMORY=2013620 kB\n"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def test_facts(answer: str, distribution: str, version: str, major: str, release
         "distribution_release": release,
         "distribution_version": version,
         "memtotal_mb": 1966,
+        "nodename": "box-1",
     }
 
 

@@ -55,6 +55,7 @@ class Place:
         absent: Iterable[str] = (),
         validate: Iterable[str] = (),
         reload: str | None = None,
+        confirm_within: int = 0,
     ) -> dict[str, Any]:
         """Return what the module would get, for names relative to the live directory."""
         access = {"owner": OWNER, "group": GROUP}
@@ -71,6 +72,7 @@ class Place:
             "absent": [self.path(name) for name in absent],
             "validate": list(validate),
             "reload": self.reload if reload is None else reload,
+            "confirm_within": confirm_within,
             "secrets": {},
         }
 
