@@ -9,7 +9,11 @@ from typing import Iterable
 
 from ansible_collections.minato.fleet.plugins.module_utils._config_tree_plan import FILE, LINK, Change, Node, Plan
 
-_KEY = re.compile(r"^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+# Nothing, a comment, or a variable; between quotes that nothing escapes a value may go on over several lines.
+_LINE = re.compile(
+    r"""[ \t]*(?:\#[^\n]*|(?:export[ \t]+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)="""
+    r"""(?P<value>'[^']*'|"[^"\\]*"|[^'"\n]*(?<!\\)))?[ \t\r]*(?:\n|\Z)"""
+)
 _HIDDEN = "(content hidden)\n"
 _SHORTEST = 4  # characters; masking less than that would blank out half of a message and hide no secret
 _LARGEST = 1024 * 1024  # bytes of a file that a diff still shows
@@ -81,27 +85,20 @@ def _secret_texts(before: Node | None, after: Node | None) -> tuple[str, str]:
 
 
 def env_values(node: Node | None) -> dict[str, str] | None:
-    """Return the keys and values of an environment file, or None for anything else.
-
-    A value that goes on over several lines counts as "anything else": its later lines could pass for keys.
-    """
+    """Return the keys and values of an environment file, or None for anything else."""
     values: dict[str, str] = {}
     if node is None:
         return values
     if node.kind != FILE:
         return None
-    for line in (node.content or b"").decode("utf-8", "replace").splitlines():
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        match = _KEY.match(text)
+    text, place = (node.content or b"").decode("utf-8", "replace"), 0
+    while place < len(text):
+        match = _LINE.match(text, place)
         if match is None:
             return None
-        value = match.group(2)
-        quote = value[:1]
-        if text.endswith("\\") or (quote in ("'", '"') and (len(value) < 2 or not value.endswith(quote))):
-            return None
-        values[match.group(1)] = value
+        if match.group("key"):
+            values[match.group("key")] = match.group("value").rstrip()
+        place = match.end()
     return values
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.minato.fleet.tests.lint.house import ROOT, Mapping, Role, roles
+from ansible_collections.minato.fleet.tests.lint.house import ROOT, Mapping, Role, load, roles
 
 SPEC, EXAMPLE, VARIABLES = "spec", "example", "variables"
 # Ansible's markup in descriptions: O(option), V(value), C(code), M(module), U(address) ...
@@ -58,7 +58,7 @@ def markers(name: str) -> tuple[str, str]:
 def role_example(scenario: Path) -> str:
     """The playbook that the role's scenario runs, and the variables that it reads from a file."""
     playbook = scenario / "converge.yml"
-    plays = yaml.safe_load(playbook.read_text(encoding="utf-8"))
+    plays = load(playbook)
     named = dict.fromkeys(name for play in plays for name in play.get("vars_files", []))
     blocks = [_yaml_block(playbook)]
     blocks += [f"with `{name}`:\n\n{_yaml_block(scenario / name)}" for name in named]

@@ -26,7 +26,11 @@ def shown(before: Node | None, after: Node | None) -> list[dict[str, str]]:
         ("A=1\n", None, "A=(hidden)\n", ""),
         ("A=1\n", "# note\nA=1\n", "(content hidden)\n", "(content hidden, changed)\n"),
         ("A=1\n", "-----BEGIN KEY-----\nQUJD=\n", "(content hidden)\n", "(content hidden, changed)\n"),
-        (None, 'A="line one\nSECRET=line two"\n', "", "(content hidden, changed)\n"),
+        (None, 'A="line one\nSECRET=line two"\nB=1\n', "", "A=(hidden)\nB=(hidden)\n"),
+        ("A='x\ny'\nB=1\n", "A='x\nz'\nB=1", "A=(hidden)\n", "A=(hidden, changed)\n"),
+        (None, 'A="line one\nSECRET=line two\n', "", "(content hidden, changed)\n"),
+        (None, "A=it's\nSECRET=y'\n", "", "(content hidden, changed)\n"),
+        (None, "A='x' y\nSECRET=y\n", "", "(content hidden, changed)\n"),
         (None, "A=line one\\\nSECRET=line two\n", "", "(content hidden, changed)\n"),
     ],
 )
