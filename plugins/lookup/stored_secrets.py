@@ -25,6 +25,10 @@ options:
   _terms:
     description: Where the fleet's secrets begin, for example C(/minato/production/). One prefix.
     required: true
+  app:
+    description: Read the secrets of this app alone, and give them by name. It needs no right to read those of others.
+    type: str
+    default: ""
   store:
     description: Which store holds them.
     type: str
@@ -47,13 +51,16 @@ EXAMPLES = r"""
 # One parameter a secret: /minato/production/medical-api/JWT_SECRET
 fleet_secrets: "{{ lookup('minato.fleet.stored_secrets', '/minato/production/', region='ap-northeast-1') }}"
 
+# Those of one app, by name
+values: "{{ lookup('minato.fleet.stored_secrets', '/minato/production/', app='medical-api', region='ap-northeast-1') }}"
+
 # One secret an app: minato/production/medical-api, a JSON object
 fleet_secrets: "{{ lookup('minato.fleet.stored_secrets', 'minato/production/', store='secretsmanager') }}"
 """
 
 RETURN = r"""
 _list:
-  description: One mapping, of names and values by app.
+  description: One mapping, of names and values by app, or of the names and values of O(app).
   type: list
   elements: dict
 """
@@ -62,7 +69,7 @@ _list:
 class LookupModule(LookupBase):
     """Asks the store once for each use: a playbook keeps the answer with set_fact."""
 
-    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, dict[str, str]]]:
+    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
         """The secrets under the prefix, or AnsibleLookupError."""
         self.set_options(var_options=variables, direct=kwargs)
         if len(terms) != 1 or not str(terms[0]).strip("/"):
@@ -78,6 +85,9 @@ class LookupModule(LookupBase):
         try:
             session = boto3.Session(profile_name=self.get_option("profile"), region_name=self.get_option("region"))
             client = session.client(service, endpoint_url=self.get_option("endpoint_url"))
+            app = self.get_option("app")
+            if app:
+                return [secret_stores.of_app(read(client, prefix + app), prefix, app)]
             return [secret_stores.by_app(read(client, prefix), prefix)]
         except secret_stores.StoreError as error:
             raise AnsibleLookupError(f"Secrets under {prefix} from {where}: {error}.") from None

@@ -72,6 +72,13 @@ def by_app(values: Values, prefix: str) -> dict[str, dict[str, str]]:
     return found
 
 
+def of_app(values: Values, prefix: str, app: str) -> dict[str, str]:
+    """The values of one app, by name; raises StoreError as ``by_app`` does."""
+    own = (prefix + app, prefix + app + "/")
+    found = by_app(((path, text) for path, text in values if path == own[0] or path.startswith(own[1])), prefix)
+    return found[app]
+
+
 def _object(path: str, text: str, prefix: str) -> dict[str, str]:
     try:
         names = json.loads(text)

@@ -66,6 +66,15 @@ def test_a_parameter_for_each_secret(cloud: str) -> None:
     assert look_up(cloud, "/one") == WANTED
 
 
+def test_the_secrets_of_one_app(cloud: str) -> None:
+    put_parameters(cloud, {"/apps/medical-api/TOKEN": "a", "/apps/medical-api-2/TOKEN": "b"})
+    put_secrets(cloud, {"apps/medical-api": '{"TOKEN": "c"}', "apps/medical-api-2": '{"TOKEN": "d"}'})
+    assert look_up(cloud, "/apps/", app="medical-api") == {"TOKEN": "a"}
+    assert look_up(cloud, "apps/", app="medical-api", store="secretsmanager") == {"TOKEN": "c"}
+    with pytest.raises(AnsibleLookupError, match="there is nothing under /apps/"):
+        look_up(cloud, "/apps/", app="medical")
+
+
 def test_more_parameters_than_a_page(cloud: str) -> None:
     put_parameters(cloud, {f"/many/app/NAME_{number}": str(number) for number in range(25)})
     assert look_up(cloud, "/many/") == {"app": {f"NAME_{number}": str(number) for number in range(25)}}
