@@ -89,11 +89,11 @@ def env_files(apps: list[App], secrets: Secrets, databases: Databases) -> list[I
         name = app["name"]
         env = {"PORT": app["port"], "HOST": "127.0.0.1", **app["env"]}
         env.update({key: secret(secrets, name, key) for key in app["secrets"]})
-        files.append(_env_file(env_path(app), name, env))
-        if "database" in app:
-            database = app["database"]
+        database = app.get("database")
+        if database:
             env["DATABASE_URL"] = database_url(app, secrets, databases, database["user"], database["password"])
-            files[-1] = _env_file(env_path(app), name, env)
+        files.append({**_env_file(env_path(app), name, env), "generate": app["generated_secrets"]})
+        if database:
             migrator = database_url(app, secrets, databases, database["migrator"], database["migrator_password"])
             files.append(_env_file(migrate_env_path(app), "root", {"MIGRATION_DATABASE_URL": migrator}))
     return files
