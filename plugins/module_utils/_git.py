@@ -79,8 +79,17 @@ class Git:
             # Older servers hand out branches and tags only.
             every = ["+refs/heads/*:refs/fleet/heads/*", "+refs/tags/*:refs/fleet/tags/*"]
             self.run("fetch", "--quiet", "--", self.url, *every, cwd=directory, timeout=FETCH_TIMEOUT)
+            self._must_have(commit, directory)
         self.run("checkout", "--quiet", "--force", "--detach", commit, cwd=directory)
         facts = self.run("show", "--no-patch", "--format=%an%n%cI", commit, cwd=directory)
         author, committed_at = facts.rstrip("\n").split("\n")
         shutil.rmtree(os.path.join(directory, ".git"))
         return author, committed_at
+
+    def _must_have(self, commit: str, directory: str) -> None:
+        try:
+            self.run("cat-file", "-e", commit + "^{commit}", cwd=directory)
+        except GitError:
+            raise GitError(
+                f"{self.url} has no commit {commit}: write one of a branch or tag of this repository"
+            ) from None

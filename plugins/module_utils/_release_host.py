@@ -95,11 +95,30 @@ class Releases:
             raise HostError(f"user {self.user} does not exist: run the entry point accounts first") from None
         return entry.pw_uid, entry.pw_gid
 
+    def check_unfinished(self, ids: list[str]) -> None:
+        """Refuse ids of finished releases: what was planned before another run finished them is out of date."""
+        for release_id in ids:
+            if release_id == self.current() or self.manifest(release_id).get("state") in ("ready", "active"):
+                raise HostError(f"another run has finished {release_id} in the meantime: run again")
+
+    def check_disk(self, reserve_mb: int) -> None:
+        """Refuse to begin where a release of the running one's size would leave less than the reserve free."""
+        current = self.current()
+        size = _size(self.directory(current)) if current else 0
+        host = os.statvfs(self.root)
+        free, reserve = host.f_bavail * host.f_frsize, reserve_mb << 20
+        if free < size + reserve:
+            raise HostError(
+                f"{self.root} has {free >> 20} MB free. One more release takes {size >> 20} MB as the running one does,"
+                f" and {reserve_mb} MB (app_disk_reserve_mb) shall stay free: make room, or lower the reserve"
+            )
+
     def create(self, release_id: str, **facts: Any) -> str:
         """An empty directory for a release, and the manifest that calls it unfinished."""
         if not os.path.isdir(self.root):
             raise HostError(f"{self.root} does not exist: run the entry point accounts first")
         self.account()
+        self.check_unfinished([release_id])
         directory = self.directory(release_id)
         known = {"id": release_id, "state": "building", "created_at": now(), "activated_at": None}
         self.write_manifest(release_id, **known, **facts)
@@ -183,6 +202,15 @@ class Releases:
             if other.state == "active" and other.id != release_id:
                 self.write_manifest(other.id, state="ready")
         self.write_manifest(release_id, state="active", activated_at=now())
+
+
+def _size(directory: str) -> int:
+    """Bytes on disk below a directory."""
+    total = 0
+    for _parent, directories, files, handle in os.fwalk(directory, follow_symlinks=False):
+        for name in directories + files:
+            total += os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * 512
+    return total
 
 
 def _replace_by_link(directory: str, name: str, target: str) -> None:

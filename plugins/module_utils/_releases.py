@@ -40,6 +40,8 @@ APP_SPEC: dict[str, Any] = {
     "shared": {"type": "list", "elements": "str", "default": []},
     "keep": {"type": "int", "default": 5},
     "build_memory_max": {"type": "str", "default": "1G"},
+    "env_file": {"type": "path", "default": ""},
+    "env_example": {"type": "str", "default": ".env.example"},
 }
 
 
@@ -168,8 +170,9 @@ def split_credentials(repository: str) -> tuple[str, str, str]:
 
 
 def steps(app: dict[str, Any]) -> list[str]:
-    """The steps that an app has a command for."""
-    return [step for step in ("install", "build", "migrate") if app[step].strip()]
+    """The steps that an app asks for."""
+    compared = ["compare"] if app["env_file"] and app["env_example"] else []
+    return compared + [step for step in ("install", "build", "migrate") if app[step].strip()]
 
 
 def url_secrets(repository: str) -> list[str]:
@@ -195,4 +198,6 @@ def mistakes(app: dict[str, Any]) -> list[str]:
     if app["keep"] < 2:
         found.append("keep: must be 2 or more, the running release and the one before it")
     found += [f"shared: {path} must lie in the release" for path in app["shared"] if not OWN_PATH.match(path)]
+    if app["env_example"] and not OWN_PATH.match(app["env_example"]):
+        found.append("env_example: {} must lie in the release".format(app["env_example"]))
     return ["{}: {}".format(app["name"], mistake) for mistake in found]

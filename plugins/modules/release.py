@@ -86,20 +86,38 @@ options:
         description: Memory that a step may use, in the words of systemd's C(MemoryMax).
         type: str
         default: 1G
+      env_file:
+        description:
+          - The app's environment, to be held against O(app.env_example) before anything is installed. Empty for no
+            comparison.
+          - A key of the example that has no value here, nor in O(app.migrate_env_files), stops the deploy; one that the
+            example does not know is named in a warning. No value is shown.
+        type: path
+        default: ""
+      env_example:
+        description:
+          - The example of its environment in the app's repository. Every key in it needs a value, also one that has a
+            value there; a line that is commented out asks for nothing.
+          - Empty for no comparison. The default may be missing in the repository; another name may not.
+        type: str
+        default: .env.example
   step:
     description:
-      - V(remove) the releases O(ids), and stop a step that a killed run has left behind.
+      - V(begin) locks other runs out, stops a step that a killed run has left behind, and removes the releases O(ids).
       - V(fetch) makes the release O(id) with the files of O(commit), links what is shared, and lets the app's user in.
+      - V(compare) holds O(app.env_file) against O(app.env_example).
       - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
         unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
       - V(seal) gives it to root, readable by the app's group.
       - V(activate) points C(current) to it.
       - V(abandon) marks it bad, with O(reason); a release that runs already is left alone.
+      - V(remove) removes the releases O(ids).
+      - V(end) lets other runs in.
     type: str
     required: true
-    choices: [remove, fetch, install, build, seal, migrate, activate, abandon]
+    choices: [begin, fetch, compare, install, build, seal, migrate, activate, abandon, remove, end]
   id:
-    description: Id of the release. For all steps but V(remove).
+    description: Id of the release. For all steps but V(remove) and V(end).
     type: str
   ids:
     description: Ids of the releases to remove.
@@ -119,6 +137,18 @@ options:
     default: 1800
   reason:
     description: Why the release is bad.
+    type: str
+    default: ""
+  disk_reserve_mb:
+    description: V(fetch) refuses to begin unless this much stays free beside a release of the present one's size.
+    type: int
+    default: 512
+  holder:
+    description: The run that this step belongs to. The action plugin fills it in.
+    type: str
+    default: ""
+  over:
+    description: A run known to be no more, whose lock may be taken. The action plugin fills it in.
     type: str
     default: ""
 attributes:
@@ -161,7 +191,9 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils import _release_run
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
+from ansible_collections.minato.fleet.plugins.module_utils._release_lock import Lock, LockedError
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
     mistakes,
@@ -169,7 +201,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     url_secrets,
 )
 
-STEPS = ["remove", "fetch", "install", "build", "seal", "migrate", "activate", "abandon"]
+STEPS = ["begin", "fetch", "compare", "install", "build", "seal", "migrate", "activate", "abandon", "remove", "end"]
 Result = Dict[str, Any]
 
 
@@ -186,14 +218,33 @@ class Step:
         self.app: dict[str, Any] = module.params["app"]
         self.id: str = module.params["id"] or ""
         self.releases = Releases(self.app["home"], self.app["user"])
+        self.lock = Lock(os.path.join(self.releases.root, ".lock"), self.params["holder"])
+
+    def take(self) -> Result:
+        """Take the step that is asked for; the lock tells others what is under way."""
+        name = self.params["step"]
+        if name not in ("begin", "end"):
+            self.lock.note(name)
+        step: Callable[[], Result] = getattr(self, name)
+        return step()
+
+    def begin(self) -> Result:
+        self.lock.take("begin", self.params["timeout"], self.params["over"])
+        _release_run.stop_leftover(self.app["name"], self.module.get_bin_path("systemctl", required=True))
+        self.releases.check_unfinished(self.params["ids"])
+        return self.remove()
+
+    def end(self) -> Result:
+        self.lock.give_back()
+        return {"changed": False}
 
     def remove(self) -> Result:
-        _release_run.stop_leftover(self.app["name"], self.module.get_bin_path("systemctl", required=True))
         for release_id in self.params["ids"]:
             self.releases.remove(release_id)
         return {"changed": bool(self.params["ids"])}
 
     def fetch(self) -> Result:
+        self.releases.check_disk(self.params["disk_reserve_mb"])
         url = split_credentials(self.app["repository"])[0]
         facts = {"version": self.app["version"], "commit": self.params["commit"], "repository": url}
         directory = self.releases.create(self.id, **facts)
@@ -203,6 +254,24 @@ class Step:
         self.releases.link_shared(self.id, self.app["shared"])
         self.releases.give(self.id)
         return {"changed": True}
+
+    def compare(self) -> Result:
+        name, env_file = self.app["env_example"], self.app["env_file"]
+        try:
+            example = _text(os.path.join(self.releases.directory(self.id), name))
+        except FileNotFoundError:
+            if name == APP_SPEC["env_example"]["default"]:
+                return {"changed": False}
+            raise StepError(f"env_example is {name}, which the repository lacks: name another file, or none") from None
+        found = compare(example, _text(env_file), map(_text, self.app["migrate_env_files"]))
+        if found.missing:
+            raise StepError(
+                f"{env_file} lacks {', '.join(found.missing)}, which {name} asks for: give each a value there, or"
+                f" comment it out in {name} if the app can do without"
+            )
+        if found.extra:
+            self.module.warn(f"{self.app['name']}: {env_file} has {', '.join(found.extra)}, which {name} does not know")
+        return {"changed": False}
 
     def install(self) -> Result:
         problem = _release_run.missing_lockfile(self.app["install"], os.listdir(self.releases.directory(self.id)))
@@ -222,8 +291,7 @@ class Step:
         for path in env_files:
             if not os.path.isfile(path):
                 raise StepError(f"the environment file {path} does not exist")
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                texts.append(stream.read())
+            texts.append(_text(path))
         words = _release_run.arguments(
             app, self.releases.directory(self.id), command, params["environment"], env_files, params["timeout"]
         )
@@ -251,6 +319,11 @@ class Step:
         return {"changed": True}
 
 
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -262,8 +335,12 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 1800},
             "reason": {"type": "str", "default": ""},
+            "disk_reserve_mb": {"type": "int", "default": 512},
+            "holder": {"type": "str", "default": ""},
+            "over": {"type": "str", "default": ""},
         },
-        required_if=[("step", step, ("id",)) for step in STEPS if step != "remove"] + [("step", "fetch", ("commit",))],
+        required_if=[("step", step, ("id",)) for step in STEPS if step not in ("remove", "end")]
+        + [("step", "fetch", ("commit",))],
         supports_check_mode=True,
     )
     app = module.params["app"]
@@ -272,11 +349,13 @@ def main() -> None:
     if wrong:
         module.fail_json(msg="; ".join(wrong))
     if module.check_mode:
-        module.exit_json(changed=module.params["step"] != "remove" or bool(module.params["ids"]))
+        quiet = module.params["step"] in ("begin", "compare", "remove", "end")
+        module.exit_json(changed=not quiet or bool(module.params["ids"]))
     os.umask(0o027)
-    step: Callable[[], Result] = getattr(Step(module), module.params["step"])
     try:
-        module.exit_json(**step())
+        module.exit_json(**Step(module).take())
+    except LockedError as error:
+        module.fail_json(msg="{}: {}".format(app["name"], error), locked_by=error.holder)
     except (StepError, HostError, GitError, OSError) as error:
         module.fail_json(msg="{}: {}".format(app["name"], error))
 

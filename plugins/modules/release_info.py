@@ -87,6 +87,21 @@ options:
         description: Memory that a step may use, in the words of systemd's C(MemoryMax).
         type: str
         default: 1G
+      env_file:
+        description:
+          - The app's environment, to be held against O(apps[].env_example) before anything is installed. Empty for no
+            comparison.
+          - A key of the example that has no value here, nor in O(apps[].migrate_env_files), stops the deploy; one that
+            the example does not know is named in a warning. No value is shown.
+        type: path
+        default: ""
+      env_example:
+        description:
+          - The example of its environment in the app's repository. Every key in it needs a value, also one that has a
+            value there; a line that is commented out asks for nothing.
+          - Empty for no comparison. The default may be missing in the repository; another name may not.
+        type: str
+        default: .env.example
 attributes:
   check_mode:
     description: Can run in check mode; it changes nothing in any mode.
@@ -153,10 +168,10 @@ apps:
       elements: str
       sample: [0001-0a1b2c3d4e5f]
     steps:
-      description: Those of V(install), V(build) and V(migrate) that the app has a command for.
+      description: Those of V(compare), V(install), V(build) and V(migrate) that the app asks for.
       type: list
       elements: str
-      sample: [install, migrate]
+      sample: [compare, install, migrate]
     due:
       description: Whether there is anything to do.
       type: bool

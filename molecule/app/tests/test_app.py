@@ -5,27 +5,27 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import tarfile
 import time
 from base64 import b64encode
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.minato.fleet.molecule.shared.playbook import ansible_playbook
+from ansible_collections.minato.fleet.molecule.shared.playbook import ansible_playbook, run_playbook
 
 SCENARIO = Path(__file__).parents[1]
+AGAIN = SCENARIO / "releases.yml"
 SOURCE = SCENARIO / "files" / "hello"
 INPUT = yaml.safe_load((SCENARIO / "vars.yml").read_text(encoding="utf-8"))["app_releases"][0]
 SECRET = "only-for-migrations"
 QUICK = {"install": "", "build": "", "migrate": ""}
 
 testinfra_hosts = ["ansible://app"]
-Deploy = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def push(**files: str | None) -> str:
@@ -50,6 +50,11 @@ def commit_of_main() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def one_line(text: str) -> str:
+    """Ansible breaks a warning's line where it likes."""
+    return " ".join(text.split())
+
+
 def manifest(host: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(host.file("/opt/hello/current/RELEASE.json").content_string)
     return found
@@ -59,21 +64,23 @@ def releases(host: Any) -> list[str]:
     return sorted(host.check_output("ls /opt/hello/releases | grep -v json$").split())
 
 
+def upcoming(host: Any, commit: str) -> str:
+    """The id of the next release."""
+    numbers = [int(Path(path).name.split("-")[0]) for path in manifests(host)]
+    return f"{max(numbers) + 1:04d}-{commit[:12]}"
+
+
 def as_app(host: Any, command: str) -> Any:
     return host.run("runuser -u hello -- sh -c %s", command)
 
 
-@pytest.fixture
-def deploy(play_role: Callable[..., Any]) -> Deploy:
-    """Run the role with the scenario's own input, changed by the keywords."""
-
-    def run(*arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
-        done: subprocess.CompletedProcess[str] = play_role(
-            "app", {"app_releases": [{**INPUT, **changes}]}, *arguments, hosts="app"
-        )
-        return done
-
-    return run
+def deploy(*arguments: str, reserve_mb: int = 512, **changes: Any) -> subprocess.CompletedProcess[str]:
+    """Deploy with the scenario's own input, changed by the keywords."""
+    wanted = [{**INPUT, **changes}]
+    done: subprocess.CompletedProcess[str] = run_playbook(
+        AGAIN, *arguments, app_releases=wanted, app_disk_reserve_mb=reserve_mb
+    )
+    return done
 
 
 def test_the_user_is_a_system_user_that_cannot_log_in(host: Any) -> None:
@@ -156,55 +163,74 @@ def test_the_migration_ran_once(host: Any) -> None:
     assert host.file("/opt/hello/shared/data/migrations.log").content_string.split() == [manifest(host)["id"]]
 
 
-def test_a_pushed_commit_is_deployed_and_then_left_alone(host: Any, deploy: Deploy) -> None:
-    """S1.3."""
-    commit = push(page="second version")
+def test_a_pushed_commit_is_deployed_and_then_left_alone(host: Any) -> None:
+    """S1.3. The environment's GREETING, of which the new example says nothing, is worth a warning."""
+    commit = push(page="second version", __env__example="MIGRATION_PASSWORD=\n# DEBUG=\n")
+    wanted = upcoming(host, commit)
     done = deploy()
     assert done.returncode == 0, done.stdout
     found = manifest(host)
-    assert found["id"] == f"0002-{commit[:12]}"
+    assert found["id"] == wanted == releases(host)[-1]
     assert host.file("/opt/hello/current/page").content_string == "second version"
-    assert len(releases(host)) == 2
-    assert host.file("/opt/hello/shared/data/migrations.log").content_string.split()[1:] == [found["id"]]
+    assert "hello: /opt/hello/shared/.env has GREETING, which .env.example does not know" in one_line(done.stdout)
+    assert host.file("/opt/hello/shared/data/migrations.log").content_string.split()[-1] == found["id"]
     again = deploy("-v")
     assert "changed=0" in again.stdout
+    assert "GREETING" not in again.stdout
     assert SECRET not in done.stdout + again.stdout
 
 
-def test_a_broken_build_leaves_the_running_release_alone(host: Any, deploy: Deploy) -> None:
+def test_a_key_that_the_example_asks_for_stops_the_deploy_before_anything_is_installed(host: Any) -> None:
+    """S1.4, note: a key that somebody forgot is noticed before the switch, not by the patients."""
+    before = manifest(host)["id"]
+    commit = push(__env__example="GREETING=\nSMTP_HOST=mail.test\nSMTP_PASSWORD=\n")
+    bad = f"/opt/hello/releases/{upcoming(host, commit)}"
+    done = deploy("-vvv")
+    assert done.returncode != 0
+    sentence = "hello: /opt/hello/shared/.env lacks SMTP_HOST, SMTP_PASSWORD, which .env.example asks for: give each"
+    assert sentence in done.stdout
+    assert SECRET not in done.stdout
+    assert manifest(host)["id"] == before
+    assert json.loads(host.file(f"{bad}.json").content_string)["state"] == "bad"
+    assert not host.file(f"{bad}/node_modules").exists
+
+
+def test_a_broken_build_leaves_the_running_release_alone(host: Any) -> None:
     before = manifest(host)["id"]
     commit = push(build__js="console.log('line of the build'); process.exit(3)")
-    done = deploy()
+    wanted = upcoming(host, commit)
+    done = deploy(install="")
     assert done.returncode != 0
     assert "line of the build" in done.stdout
     assert "`npm run build` ended with exit code 3" in done.stdout
     assert f"Running is still {before}. Mend the cause and run again" in done.stdout
     assert manifest(host)["id"] == before
-    bad = json.loads(host.file(f"/opt/hello/releases/0003-{commit[:12]}.json").content_string)
+    bad = json.loads(host.file(f"/opt/hello/releases/{wanted}.json").content_string)
     assert bad["state"] == "bad"
     assert "exit code 3" in bad["reason"]
 
 
-def test_the_next_good_commit_replaces_the_broken_one(host: Any, deploy: Deploy) -> None:
-    commit = push(page="third version")
-    done = deploy()
+def test_the_next_good_commit_replaces_the_broken_one(host: Any) -> None:
+    broken = releases(host)[-1]
+    wanted = upcoming(host, push(page="third version"))
+    done = deploy(**QUICK)
     assert done.returncode == 0, done.stdout
-    assert manifest(host)["id"] == f"0004-{commit[:12]}"
-    assert [name[:4] for name in releases(host)] == ["0001", "0002", "0004"]
+    assert manifest(host)["id"] == wanted == releases(host)[-1]
+    assert broken not in releases(host)
 
 
-def test_a_failed_migration_is_shown_without_its_secret(host: Any, deploy: Deploy) -> None:
+def test_a_failed_migration_is_shown_without_its_secret(host: Any) -> None:
     """S1.4."""
     before = manifest(host)["id"]
     push(migrate__js="throw new Error('cannot log in with ' + process.env.MIGRATION_PASSWORD)")
-    done = deploy("-vvv")
+    done = deploy("-vvv", install="", build="")
     assert done.returncode != 0
     assert "cannot log in with ********" in done.stdout
     assert SECRET not in done.stdout
     assert manifest(host)["id"] == before
 
 
-def test_a_missing_lockfile_is_refused_with_the_remedy(host: Any, deploy: Deploy) -> None:
+def test_a_missing_lockfile_is_refused_with_the_remedy(host: Any) -> None:
     before = manifest(host)["id"]
     push(**{"package-lock__json": None})
     done = deploy()
@@ -215,7 +241,7 @@ def test_a_missing_lockfile_is_refused_with_the_remedy(host: Any, deploy: Deploy
     assert manifest(host)["id"] == before
 
 
-def test_an_unknown_version_is_refused_before_anything_changes(host: Any, deploy: Deploy) -> None:
+def test_an_unknown_version_is_refused_before_anything_changes(host: Any) -> None:
     before = releases(host)
     done = deploy(version="no-such-branch")
     assert done.returncode != 0
@@ -223,33 +249,75 @@ def test_an_unknown_version_is_refused_before_anything_changes(host: Any, deploy
     assert releases(host) == before
 
 
-def test_a_repositorys_password_is_never_shown(deploy: Deploy) -> None:
+def test_an_unknown_commit_is_told_from_an_unreachable_server(host: Any) -> None:
+    before = manifest(host)["id"]
+    done = deploy(version="f" * 40)
+    assert done.returncode != 0
+    assert f"hello: git://outside.test/hello.git has no commit {'f' * 40}: write one of a branch or tag" in done.stdout
+    assert manifest(host)["id"] == before
+
+
+def test_an_unreachable_repository_changes_nothing(host: Any) -> None:
+    before = releases(host)
+    done = deploy(repository="git://outside.test:1/hello.git")
+    assert done.returncode != 0
+    assert "hello: ls-remote of git://outside.test:1/hello.git: fatal: unable to connect" in done.stdout
+    assert "Nothing was changed: mend repository or version of the app and run again" in done.stdout
+    assert releases(host) == before
+
+
+def test_a_disk_without_room_is_told_in_figures_before_the_checkout(host: Any) -> None:
+    """S1.11"""
+    before = manifest(host)["id"]
+    push(page="too big")
+    done = deploy(reserve_mb=10**9)
+    assert done.returncode != 0
+    figures = (
+        r"/opt/hello/releases has \d+ MB free. One more release takes \d+ MB as the running one does, and 1000000000 MB"
+    )
+    assert re.search(figures, done.stdout)
+    assert manifest(host)["id"] == before
+    assert not any(json.loads(host.file(path).content_string)["state"] == "building" for path in manifests(host))
+
+
+def test_a_repositorys_password_is_never_shown() -> None:
     """S1.4."""
     done = deploy("-vvv", repository="https://bot:geheim%40wort@localhost:1/hello.git")
     assert "hello: ls-remote of https://localhost:1/hello.git: fatal: unable to access" in done.stdout
     assert "geheim" not in done.stdout
 
 
-def test_a_killed_deploy_is_cleared_away_by_the_next_run(host: Any, deploy: Deploy, tmp_path: Path) -> None:
+def test_one_run_at_a_time_and_a_killed_one_is_cleared_away_by_the_next(host: Any) -> None:
     before = manifest(host)["id"]
-    commit = push(page="fourth version")
-    playbook = tmp_path / "killed.yml"
-    stuck = {"role": "minato.fleet.app", "vars": {"app_releases": [{**INPUT, "build": "sleep 300"}]}}
-    playbook.write_text(json.dumps([{"hosts": "app", "gather_facts": False, "roles": [stuck]}]), encoding="utf-8")
-    run = subprocess.Popen(ansible_playbook(playbook), stdout=subprocess.DEVNULL, start_new_session=True)
-    for _attempt in range(300):
-        if host.run("pgrep -u hello -x sleep").rc == 0:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the build never started")
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    commit = push(page=f"fourth version, {time.time()}")  # never built before, on a host that is kept too
+    stuck = json.dumps({"app_releases": [{**INPUT, "install": "", "build": "sleep 300"}]})
+    run = subprocess.Popen(
+        [*ansible_playbook(AGAIN), "--extra-vars", stuck], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        for _attempt in range(300):
+            if host.run("pgrep -u hello -x sleep").rc == 0:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the build never started")
+        second = deploy(**QUICK)
+        assert second.returncode != 0
+        told = re.search(
+            r"hello: another run is deploying it: \S+, process (\d+), at step build for \d+ s", second.stdout
+        )
+        assert told
+        assert int(told.group(1)) == run.pid
+        assert host.run("pgrep -u hello -x sleep").rc == 0
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
     assert manifest(host)["id"] == before
-    done = deploy()
+    done = deploy(**QUICK)
     assert done.returncode == 0, done.stdout
     assert manifest(host)["commit"] == commit
     assert host.run("pgrep -u hello").rc != 0
+    assert not host.file("/opt/hello/releases/.lock").exists
     assert not any(json.loads(host.file(path).content_string)["state"] == "building" for path in manifests(host))
 
 
@@ -258,7 +326,7 @@ def manifests(host: Any) -> list[str]:
     return paths
 
 
-def test_an_older_commit_that_is_still_there_needs_no_build(host: Any, deploy: Deploy) -> None:
+def test_an_older_commit_that_is_still_there_needs_no_build(host: Any) -> None:
     newest, wanted = manifest(host)["id"], releases(host)[1]
     migrations = host.file("/opt/hello/shared/data/migrations.log").content_string
     done = deploy(version=wanted.split("-")[1])
@@ -270,13 +338,22 @@ def test_an_older_commit_that_is_still_there_needs_no_build(host: Any, deploy: D
     assert manifest(host)["id"] == newest
 
 
-def test_five_finished_releases_stay(host: Any, deploy: Deploy) -> None:
-    """S1.11: releases must not fill the disk."""
-    for version in range(3):  # on top of those before
-        push(page=f"one of many, {version}")
-        done = deploy(**QUICK)
-        assert done.returncode == 0, done.stdout
-    found = releases(host)
-    assert len(found) == 5
-    assert found[-1] == manifest(host)["id"]
+def test_five_finished_releases_stay_whatever_their_dates_and_the_running_one_whatever_its_age(host: Any) -> None:
+    """S1.11: releases must not fill the disk. Some more, one of them bad; then a switch by hand, and dates that lie."""
+    begin = int(upcoming(host, "").split("-")[0])
+    more = [f"{number:04d}-{number:012d}" for number in range(begin, begin + 6)]
+    for age, name in enumerate(more):
+        facts = {"id": name, "state": "bad" if name == more[4] else "ready", "commit": f"{age:040d}"}
+        host.check_output("mkdir /opt/hello/releases/%s", name)
+        host.check_output("echo %s > /opt/hello/releases/%s.json", json.dumps(facts), name)
+        host.check_output("touch --date=%s /opt/hello/releases/%s*", f"{2040 - age}-01-01", name)
+    host.check_output("ln -sfn releases/%s /opt/hello/current", more[0])
+
+    commit = push(page="one of many")
+    done = deploy(**QUICK)
+    assert done.returncode == 0, done.stdout
+    newest = manifest(host)
+    assert newest["commit"] == commit
+    assert releases(host) == [more[0], more[2], more[3], more[5], newest["id"]]
     assert len(manifests(host)) == 5
+    assert "changed=0" in deploy(**QUICK).stdout

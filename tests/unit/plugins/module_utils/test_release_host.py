@@ -150,3 +150,24 @@ def test_a_directory_called_current_is_not_replaced(releases: Releases) -> None:
     release_id = releases.found()[-1].id
     with pytest.raises(HostError, match="is a directory, not a link"):
         releases.switch(release_id)
+
+
+def test_a_plan_that_another_run_has_overtaken_removes_nothing(releases: Releases) -> None:
+    for release in releases.found():
+        with pytest.raises(HostError, match="another run has finished"):
+            releases.check_unfinished([release.id])
+        with pytest.raises(HostError, match="run again"):
+            releases.create(release.id, commit=OLD)
+    assert running(releases) == OLD
+
+
+def test_a_full_disk_is_told_in_figures(releases: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path(releases.link) / "big").write_bytes(b"x" * (3 << 20))
+    values = list(os.statvfs(releases.root))
+    values[0] = values[1] = 1 << 20  # blocks of one megabyte
+    values[4] = 100
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(values))
+    releases.check_disk(96)
+    with pytest.raises(HostError) as told:
+        releases.check_disk(98)
+    assert "has 100 MB free. One more release takes 3 MB as the running one does, and 98 MB" in str(told.value)

@@ -15,6 +15,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     plan,
     resolve,
     split_credentials,
+    steps,
     url_secrets,
 )
 
@@ -28,6 +29,11 @@ APP = {
     "keep": 5,
     "shared": [".env", "uploads/", "var/data"],
     "build_memory_max": "1G",
+    "env_file": "",
+    "env_example": ".env.example",
+    "install": "npm ci",
+    "build": "",
+    "migrate": " ",
 }
 
 
@@ -220,11 +226,24 @@ def test_git_gets_the_password_from_its_helper_alone() -> None:
         ({"shared": ["/etc"]}, "medical-api: shared: /etc must lie in the release"),
         ({"shared": ["a/../../x"]}, "medical-api: shared: a/../../x must lie in the release"),
         ({"shared": ["./"]}, "medical-api: shared: ./ must lie in the release"),
+        ({"env_example": "../.env"}, "medical-api: env_example: ../.env must lie in the release"),
     ],
 )
 def test_mistakes_name_the_app_and_the_key(change: dict[str, object], message: str) -> None:
     assert mistakes(APP) == []
     assert mistakes({**APP, **change}) == [message]
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({}, ["install"]),
+        ({"env_file": "/opt/medical-api/shared/.env", "build": "make"}, ["compare", "install", "build"]),
+        ({"env_file": "/opt/medical-api/shared/.env", "env_example": "", "install": ""}, []),
+    ],
+)
+def test_a_deploy_has_the_steps_that_the_app_asks_for(change: dict[str, object], wanted: list[str]) -> None:
+    assert steps({**APP, **change}) == wanted
 
 
 def test_a_step_runs_as_the_app_within_limits() -> None:
