@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ansible_collections.minato.fleet.tests.aws import dns
+from ansible_collections.minato.fleet.tests.aws.fleet_items import FleetError
 from ansible_collections.minato.fleet.tests.aws.server import serve
 
 
@@ -16,7 +17,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.aws", description="An emulated cloud over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port, 0 for a free one (default %(default)s)")
-    parser.add_argument("--dns-port", type=int, help="answer DNS queries for its zones there too (UDP)")
+    parser.add_argument("--fleet", type=Path, metavar="FILE", help="begin with this fleet (docs/cloud.md)")
+    parser.add_argument("--dns", metavar="ADDRESS:PORT", help="answer DNS queries for its zones there (UDP)")
     parser.add_argument("--background", type=Path, metavar="PIDFILE", help="go on in the background; log beside it")
     parser.add_argument("--stop", type=Path, metavar="PIDFILE", help="stop the one that went to the background")
     arguments = parser.parse_args()
@@ -26,8 +28,11 @@ def main() -> None:
     if arguments.background and running(arguments.background):
         print("cloud runs already")
         return
-    server = serve(arguments.host, arguments.port)
-    listener = dns.listen(arguments.host, arguments.dns_port) if arguments.dns_port else None
+    try:
+        server = serve(arguments.host, arguments.port, arguments.fleet)
+    except (FleetError, OSError) as error:
+        sys.exit(str(error))
+    listener = dns.listen(*arguments.dns.rsplit(":", 1)) if arguments.dns else None
     print(f"cloud ready: http://{arguments.host}:{server.server_port}", flush=True)
     if arguments.background:
         detach(arguments.background)

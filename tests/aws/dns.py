@@ -71,10 +71,13 @@ def answer(query: dns.message.Message, held: list[Zone]) -> dns.message.Message:
     return response
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take the port; queries wait until serve() gets it."""
+def listen(address: str, port: str) -> socket.socket:
+    """Take the port; queries wait until serve() gets it.
+
+    One address, not all: an answer has to come from the one that was asked.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener.bind((host, port))
+    listener.bind((address, int(port)))
     return listener
 
 

@@ -1,24 +1,17 @@
-"""From HTTP to an operation and back, both ways held against AWS's model."""
+"""From HTTP to a call and back."""
 
 from __future__ import annotations
 
 import json
-from threading import RLock
+from datetime import datetime
 
-from ansible_collections.minato.fleet.tests.aws.lightsail.errors import (
-    LightsailError,
-    SerializationFailureError,
-    UnknownOperationError,
-)
+from ansible_collections.minato.fleet.tests.aws.lightsail.calls import ONE_AT_A_TIME, call
+from ansible_collections.minato.fleet.tests.aws.lightsail.errors import LightsailError, SerializationFailureError
 from ansible_collections.minato.fleet.tests.aws.lightsail.models import LightsailBackend, lightsail_backends
-from ansible_collections.minato.fleet.tests.aws.lightsail.operations import OPERATIONS
-from ansible_collections.minato.fleet.tests.aws.lightsail.shapes import check_answer, check_request
-from botocore import xform_name
 from moto.core.common_types import TYPE_RESPONSE
-from moto.core.responses import ActionResult, BaseResponse
+from moto.core.responses import BaseResponse
 
-# Calls come in threads; an operation sees the state whole.
-_ONE_AT_A_TIME = RLock()
+CONTENT_TYPE = "application/x-amz-json-1.1"
 
 
 class LightsailResponse(BaseResponse):
@@ -34,26 +27,21 @@ class LightsailResponse(BaseResponse):
 
     def call_action(self) -> TYPE_RESPONSE:
         """Answer one call."""
+        headers = {**self.response_headers, "Content-Type": CONTENT_TYPE}
         try:
-            return self.serialized(ActionResult(self._answer()))
+            return 200, headers, self._answer()
         except LightsailError as error:
-            headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.name}
-            return error.status, {**self.response_headers, **headers}, json.dumps(error.body())
+            return error.status, {**headers, "x-amzn-ErrorType": error.name}, json.dumps(error.body())
 
-    def _answer(self) -> object:
-        name = self._get_action()
-        if name not in OPERATIONS:
-            raise UnknownOperationError(f"The emulated Lightsail has no operation {name}.")
+    def _answer(self) -> str:
         try:
             request = json.loads(self.body or "{}")
         except ValueError as error:
             raise SerializationFailureError("The body is no JSON.") from error
-        check_request(name, request)
-        with _ONE_AT_A_TIME:
-            given = {xform_name(key): value for key, value in request.items() if value is not None}
-            answer = OPERATIONS[name](self.backend, **given)
-            try:
-                check_answer(name, answer)
-            except TypeError as error:
-                raise LightsailError(str(error)) from error
-        return answer
+        with ONE_AT_A_TIME:
+            return json.dumps(call(self.backend, self._get_action(), request), default=_seconds)
+
+
+def _seconds(moment: datetime) -> float:
+    """Tell a moment as AWS does."""
+    return round(moment.timestamp(), 3)

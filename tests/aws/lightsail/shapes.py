@@ -31,6 +31,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+# What AWS answers although its model does not say so.
+BEYOND_THE_MODEL: dict[str, frozenset[str]] = {
+    "PortAccessType": frozenset({"public", "private"}),
+    "RelationalDatabaseEngine": frozenset({"postgres"}),
+    "OperationType": frozenset(SERVICE.operation_names),
+}
+_NUMBERS = ("integer", "long", "float", "double")
+
+
 class Problem(NamedTuple):
     """One rule broken: `readable` is false where the value is not even of the right type."""
 
@@ -49,8 +58,11 @@ def parameters(operation: str) -> dict[str, bool]:
     return {xform_name(name): name in shape.required_members for name in shape.members}
 
 
-def problems(shape: Shape, value: Any, path: str = "", patterns: bool = True) -> Iterator[Problem]:
-    """Name every rule that a value breaks, in the words of AWS where it has words for it."""
+def problems(shape: Shape, value: Any, path: str = "", asked: bool = True) -> Iterator[Problem]:
+    """Name every rule that a value breaks, in the words of AWS where it has words for it.
+
+    Not asked but answered, it may break the rules that AWS's own answers break: patterns, and some sets of values.
+    """
     fits: bool = isinstance(value, _TYPES[shape.type_name])
     if not fits or (shape.type_name != "boolean" and isinstance(value, bool)):
         yield Problem(False, f"{type(value).__name__} can not be converted to {shape.type_name} at '{path}'")
@@ -59,24 +71,35 @@ def problems(shape: Shape, value: Any, path: str = "", patterns: bool = True) ->
             yield Problem(True, f"Unknown parameter '{_join(path, name)}', must be one of: {', '.join(shape.members)}")
         for name, member in shape.members.items():
             if value.get(name) is not None:
-                yield from problems(member, value[name], _join(path, name), patterns)
+                yield from problems(member, value[name], _join(path, name), asked)
             elif name in shape.required_members:
                 yield _constraint(None, _join(path, name), "Member must not be null")
     elif shape.type_name == "list":
         for number, item in enumerate(value, 1):
-            yield from problems(shape.member, item, f"{path}.{number}.member", patterns)
+            yield from problems(shape.member, item, f"{path}.{number}.member", asked)
     elif shape.type_name == "map":
         for key, item in value.items():
-            yield from problems(shape.value, item, _join(path, key), patterns)
+            yield from problems(shape.value, item, _join(path, key), asked)
     elif shape.type_name == "string":
-        yield from _string_problems(shape, value, path, patterns)
+        yield from _string_problems(shape, value, path, asked)
+    elif shape.type_name in _NUMBERS:
+        yield from _number_problems(shape, value, path)
 
 
-def _string_problems(shape: Shape, value: str, path: str, patterns: bool) -> Iterator[Problem]:
+def _number_problems(shape: Shape, value: float, path: str) -> Iterator[Problem]:
     limits = shape.metadata
-    if shape.enum and value not in shape.enum:
+    if value < limits.get("min", value):
+        yield _constraint(str(value), path, f"Member must have value greater than or equal to {limits['min']}")
+    if value > limits.get("max", value):
+        yield _constraint(str(value), path, f"Member must have value less than or equal to {limits['max']}")
+
+
+def _string_problems(shape: Shape, value: str, path: str, asked: bool) -> Iterator[Problem]:
+    limits = shape.metadata
+    beyond = frozenset() if asked else BEYOND_THE_MODEL.get(shape.name, frozenset())
+    if shape.enum and value not in shape.enum and value not in beyond:
         yield _constraint(value, path, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]")
-    if patterns and "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+    if asked and "pattern" in limits and not re.fullmatch(limits["pattern"], value):
         yield _constraint(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
     if len(value) < limits.get("min", 0):
         yield _constraint(value, path, f"Member must have length greater than or equal to {limits['min']}")
@@ -98,8 +121,8 @@ def check_request(operation: str, request: Any) -> None:
 
 
 def check_answer(operation: str, answer: Any) -> None:
-    """Refuse an answer that AWS would not give. Its patterns are left out: AWS's own answers break them."""
-    found = list(problems(operation_model(operation).output_shape, answer, patterns=False))
+    """Refuse an answer that AWS would not give."""
+    found = list(problems(operation_model(operation).output_shape, answer, asked=False))
     if found:
         raise TypeError(f"{operation} answered what the model does not allow: {'; '.join(m for _, m in found)}")
 

@@ -44,7 +44,7 @@ def test_answer(name: str, kind: str, code: str, values: list[str]) -> None:
 
 
 def test_it_answers_over_udp() -> None:
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", "0")
     serve(listener)
     response = dns.query.udp(dns.message.make_query("nowhere.test", "A"), "127.0.0.1", 2, listener.getsockname()[1])
     assert response.rcode() == dns.rcode.REFUSED

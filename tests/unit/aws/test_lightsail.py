@@ -109,9 +109,9 @@ def test_a_record_is_updated_by_its_id(lightsail: Any) -> None:
     assert [entry["target"] for entry in entries if entry["id"] == found["id"]] == ['"three"']
 
 
-def test_operations_are_recorded_newest_first(lightsail: Any) -> None:
+def test_operations_are_recorded_oldest_first(lightsail: Any) -> None:
     recorded = lightsail.get_operations()["operations"]
-    assert [operation["operationType"] for operation in recorded] == ["UpdateDomainEntry", "CreateDomain"]
+    assert [operation["operationType"] for operation in recorded] == ["CreateDomain", "UpdateDomainEntry"]
     assert lightsail.get_operation(operationId=recorded[1]["id"])["operation"] == recorded[1]
 
 

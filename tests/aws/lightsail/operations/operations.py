@@ -8,6 +8,8 @@ from ansible_collections.minato.fleet.tests.aws.lightsail.errors import NotFound
 from ansible_collections.minato.fleet.tests.aws.lightsail.models import LightsailBackend
 from ansible_collections.minato.fleet.tests.aws.lightsail.operations.registry import operation
 
+PAGE = 200
+
 
 @operation
 def get_operation(cloud: LightsailBackend, operation_id: str) -> dict[str, Any]:
@@ -18,4 +20,12 @@ def get_operation(cloud: LightsailBackend, operation_id: str) -> dict[str, Any]:
 
 @operation
 def get_operations(cloud: LightsailBackend, page_token: str = "") -> dict[str, Any]:
-    return cloud.page("operations", list(reversed(cloud.operations.values())), page_token)
+    return cloud.page("operations", cloud.operations.values(), page_token, "id", PAGE)
+
+
+@operation
+def get_operations_for_resource(cloud: LightsailBackend, resource_name: str, page_token: str = "") -> dict[str, Any]:
+    done = [each for each in cloud.operations.values() if each["resourceName"] == resource_name]
+    if not done:
+        cloud.find(resource_name)
+    return cloud.page("operations", done, page_token, "id", PAGE)
