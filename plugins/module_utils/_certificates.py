@@ -25,6 +25,9 @@ X509_ARGUMENTS = [
     "-pubkey",
 ]
 
+# Some versions of certbot do not note down their own default.
+DEFAULT_SERVER = "https://acme-v02.api.letsencrypt.org/directory"
+
 _PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 
 
@@ -40,6 +43,21 @@ class Certificate(NamedTuple):
     @property
     def self_signed(self) -> bool:
         return self.subject == self.issuer
+
+
+class Wanted(NamedTuple):
+    """What a certificate has to be; method is how it is renewed, in certbot's own words (empty: not set)."""
+
+    domains: list[str]
+    server: str
+    method: dict[str, str]
+
+
+class Due(NamedTuple):
+    """Why a certificate has to be asked for (empty: it has not), and whether although certbot would keep it."""
+
+    reason: str
+    forced: bool = False
 
 
 class Found(NamedTuple):
@@ -74,32 +92,54 @@ def public_key(text: str) -> str:
     return found.group(0) if found else ""
 
 
-def due(found: Found, issued: str, domains: list[str], now: datetime) -> str:
-    """Say why a certificate has to be asked for, or return an empty string.
+def renewal(text: str) -> dict[str, str]:
+    """Return how certbot renews a certificate: the parameters in the configuration that it keeps for it."""
+    found: dict[str, str] = {}
+    section = ""
+    for line in text.splitlines():
+        heading = re.match(r"\s*(\[+.*?\]+)\s*$", line)
+        if heading:
+            section = heading.group(1)
+        elif section == "[renewalparams]" and "=" in line:
+            key, value = (part.strip() for part in line.split("=", 1))
+            value = value.rstrip(",").rstrip()
+            found[key] = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+    return found
 
-    issued is the directory in which the ACME client keeps the real one, domains are the names it has to carry.
+
+def due(found: Found, issued: str, wanted: Wanted, kept: dict[str, str], now: datetime) -> Due:
+    """Say why a certificate has to be asked for, if it has to.
+
+    issued is the directory in which the ACME client keeps the real one, kept what it noted down for its renewals.
     """
     certificate = found.certificate
     if certificate is None or not found.key_matches:
-        return found.problem
+        return Due(found.problem)
     if found.link != issued:
-        return "a placeholder" if certificate.self_signed else "not the one in " + issued
-    wanted = sorted({name.lower() for name in domains})
-    if certificate.names != wanted:
-        return "issued for {}, wanted for {}".format(", ".join(certificate.names) or "no name", ", ".join(wanted))
+        return Due("a placeholder" if certificate.self_signed else "not the one in " + issued)
+    names = sorted({name.lower() for name in wanted.domains})
+    if certificate.names != names:
+        return Due("issued for {}, wanted for {}".format(", ".join(certificate.names) or "no name", ", ".join(names)))
     if certificate.not_after <= now:
-        return f"expired on {certificate.not_after:%Y-%m-%d}"
-    return ""
+        return Due(f"expired on {certificate.not_after:%Y-%m-%d}")
+    server = kept.get("server", DEFAULT_SERVER)
+    if server != wanted.server:
+        return Due(f"issued by {server}, wanted from {wanted.server}", True)
+    for key, value in sorted(wanted.method.items()):
+        if kept.get(key, "") != value:
+            return Due(f"renewed with {key} {kept.get(key, '') or 'unset'}, wanted {value or 'unset'}", True)
+    return Due("")
 
 
-def report(name: str, found: Found, reason: str) -> dict[str, Any]:
+def report(name: str, found: Found, why: Due) -> dict[str, Any]:
     """Return what the module tells about one certificate."""
     certificate = found.certificate
     return {
         "name": name,
         "usable": found.usable,
         "problem": found.problem,
-        "due": reason,
+        "due": why.reason,
+        "forced": why.forced,
         "link": found.link,
         "subject": certificate.subject if certificate else "",
         "issuer": certificate.issuer if certificate else "",

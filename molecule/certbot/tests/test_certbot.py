@@ -11,17 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import testinfra
+import yaml
+from ansible_collections.minato.fleet.molecule.conftest import Play
 from ansible_collections.minato.fleet.molecule.shared.playbook import run_playbook
 from cryptography import x509
 
 testinfra_hosts = ["ansible://web"]
 
 CONVERGE = Path(__file__).parents[1] / "converge.yml"
+WANTED: dict[str, Any] = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
+SECRET = "route53-secret-of-relay"
+WANTED["certbot_dns_environment"]["AWS_SECRET_ACCESS_KEY"] = SECRET
+SITE, RELAY = WANTED["certbot_certificates"]
 INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
-DIRECTORY = "https://pebble.test:14000/dir"
+DIRECTORY = WANTED["certbot_directory_url"]
 ENVIRONMENT = "REQUESTS_CA_BUNDLE=/usr/local/share/ca-certificates/pebble.crt"
+RENEW = f"{ENVIRONMENT} certbot renew --force-renewal --no-random-sleep-on-renew --non-interactive"
+DRY_RUN = f"{ENVIRONMENT} certbot renew --dry-run --server {DIRECTORY} --no-random-sleep-on-renew"
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +39,15 @@ def authority() -> Any:
     return testinfra.get_host("ansible://minato-certbot-ca", ansible_inventory=INVENTORY)
 
 
+def address_of(host: Any, version: int) -> str:
+    """Address at which a host is reached."""
+    return str(host.check_output(f"ip -{version} -brief address show scope global").split()[2].split("/")[0])
+
+
 @pytest.fixture
 def address(host: Any) -> str:
-    """Address at which the host is reached."""
-    return str(host.check_output("hostname -I").split()[0])
+    """IPv4 address at which the host is reached."""
+    return address_of(host, 4)
 
 
 @pytest.fixture
@@ -44,9 +58,9 @@ def trust(authority: Any) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=authority.check_output(f'python3 -c "{fetch}"'))
 
 
-def served(address: str, context: ssl.SSLContext, name: str = "app.test") -> x509.Certificate:
+def served(address: str, context: ssl.SSLContext, name: str = "app.test", port: int = 443) -> x509.Certificate:
     """Return the certificate that a client of the site is shown, its chain and name verified."""
-    with context.wrap_socket(socket.create_connection((address, 443), 5), server_hostname=name) as connection:
+    with context.wrap_socket(socket.create_connection((address, port), 5), server_hostname=name) as connection:
         certificate = connection.getpeercert(binary_form=True)
     assert certificate
     return x509.load_der_x509_certificate(certificate)
@@ -63,11 +77,36 @@ def orders(authority: Any) -> int:
     return int(authority.run("journalctl --unit pebble | grep -c 'Added order'").stdout)
 
 
+def with_hosts(host: Any, *lines: str) -> None:
+    """Let names resolve as these lines of /etc/hosts say; Docker keeps the file mounted, so it is written in place."""
+    host.check_output("cp --no-clobber /etc/hosts /root/hosts")
+    for line in lines:
+        host.check_output(f"echo {line} >> /etc/hosts")
+
+
 @pytest.fixture
-def elsewhere(host: Any, authority: Any) -> Iterator[None]:
-    """Let elsewhere.test resolve to a host that does not serve our challenges."""
+def zone() -> Any:
+    """Read the records of relay.test in the emulated cloud."""
+    client = cloud("route53")
+    found = client.list_hosted_zones()["HostedZones"][0]["Id"]
+    return lambda: client.list_resource_record_sets(HostedZoneId=found)["ResourceRecordSets"]
+
+
+def cloud(service: str) -> Any:
+    """A client of the emulated cloud."""
+    return boto3.client(
+        service,
+        endpoint_url="http://127.0.0.1:5061",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+
+
+@pytest.fixture
+def hosts(host: Any) -> Iterator[None]:
+    """Put /etc/hosts back after the test."""
     host.check_output("cp /etc/hosts /root/hosts")
-    host.check_output(f"echo {authority.check_output('hostname -I').split()[0]} elsewhere.test >> /etc/hosts")
     yield
     host.check_output("cat /root/hosts > /etc/hosts")
 
@@ -91,11 +130,38 @@ def test_services_find_certificates_below_one_directory(host: Any) -> None:
     assert host.file("/etc/ssl/fleet/app.test").linked_to == "/etc/letsencrypt/live/app.test"
 
 
-def test_keys_are_readable_by_root_only(host: Any) -> None:
-    """S1.6, placeholders included."""
-    keys = host.check_output("find -L /etc/ssl/fleet /etc/letsencrypt -name 'privkey*.pem'").split()
-    assert len(keys) >= 3
-    assert {(host.file(key).user, host.file(key).mode) for key in keys} == {("root", 0o600)}
+def test_a_key_is_readable_by_root_only_or_by_its_group_too(host: Any) -> None:
+    """S1.6, S3.4: placeholders included."""
+    found = host.check_output(
+        "find -L /etc/ssl/fleet /etc/letsencrypt -name 'privkey*.pem' -exec stat --dereference --format '%a %U %G %n' {} +"
+    ).splitlines()
+    for name, access in (("app.test", "600 root root"), ("relay.test", "640 root relay")):
+        keys = [line for line in found if f"/{name}/" in line]
+        assert len(keys) >= 3
+        assert {" ".join(line.split()[:3]) for line in keys} == {access}
+
+
+def test_a_service_of_an_ordinary_user_serves_its_own_certificate(
+    host: Any, address: str, trust: ssl.SSLContext
+) -> None:
+    """S3.4: a wildcard, proven over DNS; and another user cannot read its key."""
+    assert host.check_output("ps -o user= -C python3").split() == ["relay"]
+    assert names(served(address, trust, "any.relay.test", 8443)) == ["*.relay.test", "relay.test"]
+    key = "/etc/ssl/fleet/relay.test/privkey.pem"
+    assert host.run(f"runuser -u relay -- head --bytes 1 {key}").rc == 0
+    assert host.run(f"runuser -u nobody -- head --bytes 1 {key}").rc != 0
+
+
+def test_the_keys_to_the_zone_are_for_root_alone(host: Any) -> None:
+    """S1.6: and in no log of certbot's."""
+    assert host.file("/etc/letsencrypt/acme_dns.env").mode == 0o600
+    assert SECRET in host.file("/etc/letsencrypt/acme_dns.env").content_string
+    assert host.run(f"grep --recursive --files-with-matches {SECRET} /var/log /etc/letsencrypt/renewal").stdout == ""
+
+
+def test_challenges_leave_nothing_in_the_zone(zone: Any) -> None:
+    """S1.6."""
+    assert [record for record in zone() if record["Type"] == "TXT"] == []
 
 
 def test_renewal_is_on_a_timer_that_comes_back_at_boot(host: Any) -> None:
@@ -111,38 +177,164 @@ def test_what_the_timer_starts_succeeds(host: Any) -> None:
 
 
 def test_renewal_would_work(host: Any) -> None:
-    """S1.6, S3.4."""
-    command = f"certbot renew --dry-run --server {DIRECTORY} --no-random-sleep-on-renew"
-    said = host.check_output(f"{ENVIRONMENT} {command} 2>&1")
+    """S1.6, S3.4: over HTTP and over DNS."""
+    said = host.check_output(f"{DRY_RUN} 2>&1")
     assert "all simulated renewals succeeded" in said
+    assert "app.test" in said
+    assert "relay.test" in said
 
 
-def test_a_renewed_certificate_is_the_one_that_is_served(host: Any, address: str, trust: ssl.SSLContext) -> None:
-    """S1.6: the hook reloads nginx."""
-    before = served(address, trust).serial_number
-    host.check_output(f"{ENVIRONMENT} certbot renew --force-renewal --no-random-sleep-on-renew --non-interactive")
-    # certbot's hook has returned, nginx may still be taking its workers over.
+def until(condition: Any) -> None:
+    """Wait for what certbot's hook has started: nginx may still be taking its workers over when it returns."""
     deadline = time.monotonic() + 10
-    while served(address, trust).serial_number == before:
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-@pytest.mark.usefixtures("elsewhere")
+def test_a_renewed_certificate_is_the_one_that_is_served(host: Any, address: str, trust: ssl.SSLContext) -> None:
+    """S1.6, S3.4: the hook reloads nginx for one and restarts the service for the other, which can read the new key."""
+    site, relay = served(address, trust), served(address, trust, "relay.test", 8443)
+    host.check_output(RENEW)
+    until(lambda: served(address, trust).serial_number != site.serial_number)
+    until(lambda: host.run("ss -Htln sport = :8443").stdout)
+    until(lambda: served(address, trust, "relay.test", 8443).serial_number != relay.serial_number)
+
+
+def test_a_certificate_that_is_not_served_is_noticed(host: Any, address: str, trust: ssl.SSLContext) -> None:
+    """S1.6: renewed, and the server was never told."""
+    before = served(address, trust).serial_number
+    host.check_output(f"{RENEW} --no-directory-hooks --cert-name app.test")
+    assert served(address, trust).serial_number == before
+    done = run_playbook(CONVERGE)
+    assert done.returncode == 0, done.stdout
+    assert "changed=1" in done.stdout
+    assert served(address, trust).serial_number != before
+    assert "changed=0" in run_playbook(CONVERGE).stdout
+
+
+def test_a_server_that_keeps_another_certificate_is_told_of(play_role: Play, host: Any) -> None:
+    """S1.6: where, what, and what to do. The reload command here reloads nothing."""
+    host.check_output(f"{RENEW} --no-directory-hooks --cert-name app.test")
+    done = play_role("certbot", {**WANTED, "certbot_certificates": [{**SITE, "reload": "true"}]}, hosts="web")
+    assert done.returncode != 0
+    for address in ("127.0.0.1", "[::1]"):
+        assert f"Clients of app.test on {address}:443 are shown another certificate (subject=" in done.stdout
+    assert "and not /etc/ssl/fleet/app.test/fullchain.pem, after `true`" in done.stdout
+    assert run_playbook(CONVERGE).returncode == 0
+
+
+@pytest.mark.usefixtures("hosts")
 def test_wrong_names_are_refused_before_the_authority_is_asked(
-    authority: Any, address: str, trust: ssl.SSLContext
+    host: Any, authority: Any, address: str, trust: ssl.SSLContext
 ) -> None:
-    """S1.6: failed attempts count against a limit there. Each name is told with its remedy."""
+    """S1.6: failed attempts count against a limit there. Each name is told with its remedy, IPv6 apart from IPv4."""
+    other, other6 = address_of(authority, 4), address_of(authority, 6)
+    with_hosts(host, f"{other} elsewhere.test", f"{address} forgotten.test", f"{other6} forgotten.test")
     before = orders(authority)
-    done = run_playbook(
-        CONVERGE, certbot_certificates=[{"name": "app.test", "domains": ["app.test", "nowhere.test", "elsewhere.test"]}]
-    )
+    domains = ["app.test", "nowhere.test", "elsewhere.test", "forgotten.test"]
+    done = run_playbook(CONVERGE, certbot_certificates=[{"name": "app.test", "domains": domains}])
     said = " ".join(done.stdout.split())
     assert done.returncode != 0
     assert "nowhere.test has no address: create its A record" in said
-    assert "could not be fetched ([Errno 111] Connection refused). Either the name points elsewhere" in said
+    assert f"elsewhere.test over IPv4: its A record is {other}, and the challenge file could not be fetched" in said
+    assert f"forgotten.test over IPv6: its AAAA record is {other6}, and" in said
+    assert "That is no address of this host: correct or delete the AAAA record" in said
+    assert "forgotten.test over IPv4" not in said
+    assert "app.test over" not in said.replace("elsewhere.test over", "")
     assert orders(authority) == before
     assert names(served(address, trust)) == ["app.test"]
+
+
+def test_a_zone_that_is_not_there_is_told_before_the_authority_is_asked(play_role: Play, authority: Any) -> None:
+    """S1.6: certbot would ask although its hook fails."""
+    before = orders(authority)
+    wanted = [{**RELAY, "name": "lost", "domains": ["lost.test"]}]
+    done = play_role("certbot", {**WANTED, "certbot_certificates": wanted}, "-vvv", hosts="web")
+    assert done.returncode != 0
+    assert "route53: _acme-challenge.lost.test lies in no zone of this account (it holds relay.test)" in done.stdout
+    assert SECRET not in done.stdout
+    assert orders(authority) == before
+
+
+def test_lightsails_zones_do_as_well(play_role: Play, host: Any) -> None:
+    """S1.6: its DNS has no plugin of certbot's."""
+    lightsail = cloud("lightsail")
+    lightsail.create_domain(domainName="light.test")
+    wanted = {"name": "light.test", "domains": ["light.test", "*.light.test"], "challenge": "dns", "port": 0}
+    done = play_role(
+        "certbot", {**WANTED, "certbot_certificates": [wanted], "certbot_dns_provider": "lightsail"}, hosts="web"
+    )
+    assert done.returncode == 0, done.stdout
+    issued = x509.load_pem_x509_certificate(host.file("/etc/ssl/fleet/light.test/fullchain.pem").content)
+    assert names(issued) == ["*.light.test", "light.test"]
+    entries = lightsail.get_domain(domainName="light.test")["domain"]["domainEntries"]
+    assert [entry for entry in entries if entry["type"] == "TXT"] == []
+
+
+def test_standalone_frees_its_port_and_gives_it_back(play_role: Play, host: Any, address: str) -> None:
+    """S3.4: first where nginx has to stop for it, and then noted down for renewals."""
+    hooks = {
+        "certbot_standalone_pre_hook": "systemctl stop nginx",
+        "certbot_standalone_post_hook": "systemctl start nginx",
+    }
+    wanted = {"name": "alone.test", "domains": ["alone.test"], "challenge": "standalone", "port": 0, "reload": ""}
+    done = play_role("certbot", {**WANTED, "certbot_certificates": [wanted]}, hosts="web")
+    assert done.returncode != 0
+    assert "Port 80 of this host cannot be listened on (Address already in use)" in done.stdout
+    done = play_role("certbot", {**WANTED, **hooks, "certbot_certificates": [wanted]}, hosts="web")
+    assert done.returncode == 0, done.stdout
+    issued = x509.load_pem_x509_certificate(host.file("/etc/ssl/fleet/alone.test/fullchain.pem").content)
+    assert names(issued) == ["alone.test"]
+    said = host.check_output(f"{DRY_RUN} --cert-name alone.test 2>&1")
+    assert "all simulated renewals succeeded" in said
+    assert host.service("nginx").is_running
+    assert (
+        "changed=0" in play_role("certbot", {**WANTED, **hooks, "certbot_certificates": [wanted]}, hosts="web").stdout
+    )
+
+
+def test_another_authority_or_way_of_renewal_gets_it_issued_anew(play_role: Play, host: Any, trust: Any) -> None:
+    """S1.6: staging to production; and what certbot noted down is brought in line."""
+    wanted = {"name": "alone.test", "domains": ["alone.test"], "port": 0}
+    other = DIRECTORY.replace("pebble.test:", "pebble.test.:")
+    renewal = "/etc/letsencrypt/renewal/alone.test.conf"
+    done = play_role("certbot", {**WANTED, "certbot_certificates": [wanted]}, hosts="web")
+    assert done.returncode == 0, done.stdout
+    assert "renewed with authenticator standalone, wanted webroot" in done.stdout
+    assert "pre_hook" not in host.file(renewal).content_string
+    done = play_role(
+        "certbot", {**WANTED, "certbot_directory_url": other, "certbot_certificates": [wanted]}, "--check", hosts="web"
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"issued by {DIRECTORY}, wanted from {other}" in done.stdout
+
+
+def test_a_key_that_others_may_read_is_closed(host: Any) -> None:
+    """S3.4: and the directories above the keys are those that a group needs, and no more."""
+    key = host.check_output("readlink --canonicalize /etc/ssl/fleet/relay.test/privkey.pem")
+    host.check_output(f"chmod 0644 {key} && chmod 0755 /etc/letsencrypt/archive")
+    done = run_playbook(CONVERGE)
+    assert done.returncode == 0, done.stdout
+    assert host.check_output(f"stat --format '%a %U %G' {key}") == "640 root relay"
+    assert host.file("/etc/letsencrypt/archive").mode == 0o711
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"certbot_certificates": [{**RELAY, "challenge": "webroot"}]}, "Set challenge: dns for *.relay.test"),
+        ({"certbot_certificates": [SITE, SITE]}, "two certificates have one name"),
+        ({"certbot_standalone_pre_hook": "true"}, "belong together"),
+        ({"certbot_certificates": [{**SITE, "key_group": "nobodys"}]}, "for the group nobodys, and there is no such"),
+    ],
+)
+def test_what_cannot_work_is_refused(play_role: Play, variables: dict[str, Any], said: str) -> None:
+    """S1.6: before anything is changed."""
+    done = play_role("certbot", {**WANTED, **variables}, hosts="web")
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "changed=0" in done.stdout
 
 
 def test_what_certbot_says_about_a_failure_is_shown() -> None:
@@ -158,24 +350,20 @@ def test_what_certbot_says_about_a_failure_is_shown() -> None:
 
 
 def test_a_name_added_later_is_on_the_served_certificate(address: str, trust: ssl.SSLContext) -> None:
-    """S1.6: and a second run changes nothing."""
-    wanted = [{"name": "app.test", "domains": ["www.app.test", "app.test"]}]
+    """S1.6: and a second run changes nothing. The order of names is of no account."""
+    wanted = [{**SITE, "domains": ["www.app.test", "app.test"]}, RELAY]
     first = run_playbook(CONVERGE, certbot_certificates=wanted)
     assert first.returncode == 0, first.stdout
     assert names(served(address, trust, "www.app.test")) == ["app.test", "www.app.test"]
     assert "changed=0" in run_playbook(CONVERGE, certbot_certificates=wanted).stdout
 
 
-def test_a_name_taken_out_is_off_the_served_certificate(address: str, trust: ssl.SSLContext) -> None:
-    """S1.6."""
-    assert run_playbook(CONVERGE).returncode == 0
-    assert names(served(address, trust)) == ["app.test"]
-
-
-def test_a_lost_certificate_is_replaced(host: Any, address: str, trust: ssl.SSLContext) -> None:
+def test_a_lost_certificate_and_a_name_taken_out(host: Any, address: str, trust: ssl.SSLContext) -> None:
     """S1.6: nginx starts in the meantime, with a placeholder."""
-    host.check_output("certbot delete --cert-name app.test --non-interactive")
+    host.check_output("certbot delete --cert-name relay.test --non-interactive")
     done = run_playbook(CONVERGE)
     assert done.returncode == 0, done.stdout
     assert names(served(address, trust)) == ["app.test"]
-    assert host.file("/etc/ssl/fleet/app.test").linked_to == "/etc/letsencrypt/live/app.test"
+    assert host.file("/etc/ssl/fleet/relay.test").linked_to == "/etc/letsencrypt/live/relay.test"
+    until(lambda: host.run("ss -Htln sport = :8443").stdout)
+    assert names(served(address, trust, "relay.test", 8443)) == ["*.relay.test", "relay.test"]

@@ -9,31 +9,73 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from ansible_collections.minato.fleet.plugins.module_utils._acme_preflight import Answer, fetch, obstacle
+from ansible_collections.minato.fleet.plugins.module_utils._acme_preflight import (
+    Answer,
+    fetch,
+    obstacles,
+    own,
+    resolve,
+)
 
-ELSEWHERE = "Either the name points elsewhere (correct its A and AAAA records), or port 80 is closed on the way"
+HERE, ELSEWHERE, HERE6, ELSEWHERE6 = "192.0.2.1", "198.51.100.1", "2001:db8::1", "2001:db8::bad"
+GOOD, WRONG, NONE = Answer(200, "token\n"), Answer(404, ""), Answer(0, "timed out")
 
 
 @pytest.mark.parametrize(
-    ("addresses", "answer", "said"),
+    ("records", "answers", "said"),
     [
-        (["192.0.2.1"], Answer(200, "token\n"), ""),
-        ([], Answer(200, "token"), "a.test has no address: create its A record"),
-        (
-            ["192.0.2.1", "2001:db8::1"],
-            Answer(404, ""),
-            "a.test resolves to 192.0.2.1, 2001:db8::1, and http://a.test/",
+        pytest.param({"A": [HERE], "AAAA": [HERE6]}, {HERE: GOOD, HERE6: GOOD}, [], id="both families"),
+        pytest.param({"A": [HERE]}, {HERE: GOOD}, [], id="one family is enough"),
+        pytest.param({"A": [ELSEWHERE]}, {ELSEWHERE: GOOD}, [], id="behind NAT, but the file comes back"),
+        pytest.param({}, {}, ["a.test has no address: create its A record"], id="no record"),
+        pytest.param(
+            {"A": [HERE], "AAAA": [ELSEWHERE6]},
+            {HERE: GOOD, ELSEWHERE6: WRONG},
+            [
+                (
+                    f"a.test over IPv6: its AAAA record is {ELSEWHERE6}, and the challenge file answered 404 there. "
+                    "That is no address of this host: correct or delete the AAAA record"
+                )
+            ],
+            id="the forgotten AAAA record",
         ),
-        (["192.0.2.1"], Answer(404, ""), "answered 404. " + ELSEWHERE),
-        (["192.0.2.1"], Answer(200, "<html>"), "answered with something else than the file put there. " + ELSEWHERE),
-        (["192.0.2.1"], Answer(0, "timed out"), "could not be fetched (timed out). " + ELSEWHERE),
-        (["192.0.2.1"], Answer(404, ""), "does not serve /var/www/acme below /.well-known/acme-challenge/."),
+        pytest.param(
+            {"A": [HERE], "AAAA": [HERE6]},
+            {HERE: GOOD, HERE6: NONE},
+            [
+                (
+                    "could not be fetched (timed out) there. "
+                    "That is this host: nginx must answer on IPv6 port 80 below /.well-known/acme-challenge/."
+                )
+            ],
+            id="a web server on IPv4 only",
+        ),
+        pytest.param(
+            {"A": [HERE, ELSEWHERE]},
+            {HERE: GOOD, ELSEWHERE: Answer(200, "<html>")},
+            [f"its A record is {ELSEWHERE}, and the challenge file answered with something else"],
+            id="one of two A records",
+        ),
+        pytest.param(
+            {"A": [ELSEWHERE], "AAAA": [ELSEWHERE6]},
+            {ELSEWHERE: NONE, ELSEWHERE6: NONE},
+            ["a.test over IPv4: its A record", "a.test over IPv6: its AAAA record"],
+            id="each family is told",
+        ),
     ],
 )
-def test_obstacle(addresses: list[str], answer: Answer, said: str) -> None:
-    sentence = obstacle("a.test", "token", "/var/www/acme", lambda name: addresses, lambda url: answer)
-    assert said in sentence
-    assert bool(sentence) is bool(said)
+def test_obstacles(records: dict[str, list[str]], answers: dict[str, Answer], said: list[str]) -> None:
+    found = obstacles(
+        "a.test",
+        "token",
+        "nginx",
+        lambda _name: records,
+        lambda _url, _name, address: answers[address],
+        lambda address: address in (HERE, HERE6),
+    )
+    assert len(found) == len(said)
+    for sentence, part in zip(found, said, strict=True):
+        assert part in sentence
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -62,12 +104,29 @@ def server() -> Iterator[str]:
 
 def test_fetch_follows_redirects_and_ignores_proxies(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert fetch(f"{server}/here") == Answer(200, "token")
-    assert fetch(f"{server}/moved") == Answer(200, "token")
-    assert fetch(f"{server}/nothing").status == 404
+    assert fetch(f"{server}/here", "127.0.0.1", "127.0.0.1") == Answer(200, "token")
+    assert fetch(f"{server}/moved", "127.0.0.1", "127.0.0.1") == Answer(200, "token")
+    assert fetch(f"{server}/nothing", "127.0.0.1", "127.0.0.1").status == 404
+
+
+def test_fetch_asks_at_the_address_it_is_given(server: str) -> None:
+    port = server.rsplit(":", 1)[1]
+    assert fetch(f"http://a.test:{port}/moved", "a.test", "127.0.0.1") == Answer(200, "token")
 
 
 def test_fetch_tells_why_nothing_came() -> None:
-    status, why = fetch("http://127.0.0.1:1/")
+    status, why = fetch("http://a.test:1/", "a.test", "127.0.0.1")
     assert status == 0
     assert "refused" in why
+
+
+def test_only_the_hosts_own_addresses_are_its_own() -> None:
+    assert own("127.0.0.1")
+    assert not own("192.0.2.1")
+    assert not own("2001:db8::1")
+
+
+def test_records_are_asked_by_family() -> None:
+    assert resolve("127.0.0.1") == {"A": ["127.0.0.1"]}
+    assert resolve("::1") == {"AAAA": ["::1"]}
+    assert resolve("nothing.invalid") == {}

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.minato.fleet.plugins.module_utils._certificates import Certificate, Found, due, read, report
+from ansible_collections.minato.fleet.plugins.module_utils._certificates import (
+    Certificate,
+    Due,
+    Found,
+    Wanted,
+    due,
+    read,
+    renewal,
+    report,
+)
 
 KEY = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
 ISSUED = "/etc/letsencrypt/live/api"
@@ -36,41 +45,106 @@ def test_what_is_missing_is_named(lacking: str) -> None:
         read("\n".join(lines).replace("KEY", KEY))
 
 
+SERVER = "https://authority.test/directory"
+METHOD = {"authenticator": "standalone", "pre_hook": "systemctl stop haproxy", "post_hook": ""}
+KEPT = {"server": SERVER, "authenticator": "standalone", "pre_hook": "systemctl stop haproxy"}
+GOOD = Found(ISSUED, REAL, True, "")
+
+
 @pytest.mark.parametrize(
-    ("found", "domains", "reason"),
+    ("found", "changes", "domains", "reason"),
     [
-        pytest.param(Found(ISSUED, REAL, True, ""), ["b.test", "A.test"], "", id="as wanted, in any order and case"),
-        pytest.param(Found("", None, False, "there is no x"), ["a.test"], "there is no x", id="nothing there"),
-        pytest.param(Found(ISSUED, REAL, False, "x is not the key"), ["a.test"], "x is not the key", id="wrong key"),
-        pytest.param(Found("/other", PLACEHOLDER, True, ""), ["a.test", "b.test"], "a placeholder", id="a placeholder"),
-        pytest.param(Found("", REAL, True, ""), ["a.test", "b.test"], f"not the one in {ISSUED}", id="never linked"),
+        pytest.param(GOOD, {}, ["b.test", "A.test"], "", id="as wanted, in any order and case"),
+        pytest.param(Found("", None, False, "there is no x"), {}, ["a.test"], "there is no x", id="nothing there"),
+        pytest.param(Found(ISSUED, REAL, False, "not the key"), {}, ["a.test"], "not the key", id="wrong key"),
         pytest.param(
-            Found(ISSUED, REAL, True, ""),
+            Found("/other", PLACEHOLDER, True, ""), {}, ["a.test", "b.test"], "a placeholder", id="a placeholder"
+        ),
+        pytest.param(
+            Found("", REAL, True, ""), {}, ["a.test", "b.test"], f"not the one in {ISSUED}", id="never linked"
+        ),
+        pytest.param(
+            GOOD,
+            {},
             ["a.test", "b.test", "c.test"],
             "issued for a.test, b.test, wanted for a.test, b.test, c.test",
             id="a name added",
         ),
-        pytest.param(
-            Found(ISSUED, REAL, True, ""),
-            ["a.test"],
-            "issued for a.test, b.test, wanted for a.test",
-            id="a name taken out",
-        ),
+        pytest.param(GOOD, {}, ["a.test"], "issued for a.test, b.test, wanted for a.test", id="a name taken out"),
         pytest.param(
             Found(ISSUED, REAL._replace(not_after=NOW), True, ""),
+            {},
             ["a.test", "b.test"],
             "expired on 2026-11-21",
             id="expired",
         ),
+        pytest.param(
+            GOOD,
+            {"server": "https://staging.test/directory"},
+            ["a.test", "b.test"],
+            f"issued by https://staging.test/directory, wanted from {SERVER}",
+            id="another authority",
+        ),
+        pytest.param(
+            GOOD,
+            {"authenticator": "webroot"},
+            ["a.test", "b.test"],
+            "renewed with authenticator webroot, wanted standalone",
+            id="another way of renewal",
+        ),
+        pytest.param(
+            GOOD,
+            {"pre_hook": "", "post_hook": "date"},
+            ["a.test", "b.test"],
+            "renewed with post_hook date, wanted unset",
+            id="a hook too many",
+        ),
+        pytest.param(
+            GOOD,
+            {"pre_hook": ""},
+            ["a.test", "b.test"],
+            "renewed with pre_hook unset, wanted systemctl stop haproxy",
+            id="a hook too few",
+        ),
     ],
 )
-def test_due(found: Found, domains: list[str], reason: str) -> None:
-    assert due(found, ISSUED, domains, NOW) == reason
+def test_due(found: Found, changes: dict[str, str], domains: list[str], reason: str) -> None:
+    why = due(found, ISSUED, Wanted(domains, SERVER, METHOD), {**KEPT, **changes}, NOW)
+    assert why.reason == reason
+    assert why.forced is bool(changes)
+
+
+def test_certbots_own_default_is_no_other_authority() -> None:
+    wanted = Wanted(REAL.names, "https://acme-v02.api.letsencrypt.org/directory", {})
+    assert due(GOOD, ISSUED, wanted, {}, NOW) == Due("")
+
+
+def test_what_certbot_noted_down_is_read() -> None:
+    text = """
+# renew_before_expiry = 30 days
+version = 2.1.0
+server = not here
+[renewalparams]
+account = 1234
+webroot_path = /var/www/acme,
+authenticator = webroot
+pre_hook = "systemctl stop a, b"
+server = https://authority.test/directory
+[[webroot_map]]
+authenticator = not here
+"""
+    assert renewal(text) == {
+        "account": "1234",
+        "webroot_path": "/var/www/acme",
+        "authenticator": "webroot",
+        "pre_hook": "systemctl stop a, b",
+        "server": "https://authority.test/directory",
+    }
 
 
 def test_a_report_has_every_key_whatever_was_found() -> None:
-    nothing = report("api", Found("", None, False, "there is no x"), "there is no x")
-    something = report("api", Found(ISSUED, REAL, True, ""), "")
+    nothing = report("api", Found("", None, False, "there is no x"), Due("there is no x"))
+    something = report("api", GOOD, Due(""))
     assert nothing.keys() == something.keys()
     assert not nothing["usable"]
     assert something["not_after"] == "2027-01-20T00:00:00Z"
