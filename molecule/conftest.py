@@ -26,7 +26,8 @@ def play_role(tmp_path: Path) -> Play:
         role: str, variables: dict[str, Any], *arguments: str, hosts: str = "all"
     ) -> subprocess.CompletedProcess[str]:
         roles = [{"role": f"minato.fleet.{role}", "vars": variables}]
-        plays = [{"hosts": hosts, "gather_facts": True, "gather_subset": ["min"], "roles": roles}]
+        facts = [{"name": "Know the host", "minato.fleet.facts": {}}]
+        plays = [{"hosts": hosts, "gather_facts": False, "pre_tasks": facts, "roles": roles}]
         playbook = tmp_path / "play.yml"
         playbook.write_text(json.dumps(plays), encoding="utf-8")
         return run_playbook(playbook, *arguments)

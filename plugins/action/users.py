@@ -21,7 +21,7 @@ SPEC = {
         "required": True,
         "options": {
             "name": {"type": "str", "required": True},
-            "home": {"type": "path", "required": True},
+            "home": {"type": "path", "default": ""},
             "shell": {"type": "str", "default": ""},
             "expired": {"type": "bool", "default": False},
         },
@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
         """Make or mend each user that differs; the answer names them."""
         super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(SPEC)
-        users = list(args["users"])
+        users = [{**user, "home": user["home"] or f"/home/{user['name']}"} for user in args["users"]]
         wrong = [user["name"] for user in users if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user["name"])]
         if wrong:
             raise AnsibleActionFail(

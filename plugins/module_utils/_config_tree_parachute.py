@@ -32,7 +32,7 @@ ExecStart=/bin/sh {script}
 _HEAD = """\
 #!/bin/sh
 # Put back what the set {name} was before; nobody has confirmed that the host can still be reached.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd {books} || exit
 exec 9<.
 flock --wait 30 9
@@ -110,6 +110,7 @@ def _script(store: Store, journal: Mapping[str, Any]) -> Iterator[str]:
         yield " ".join(shlex.quote(word) for word in shlex.split(journal["reload"]))
     unit, wanted = os.path.join(UNITS, _service(store)), _wanted_at_boot(store)
     yield f"rm -rf journal.json old {shlex.quote(unit)} {shlex.quote(wanted)} parachute"
+    yield "systemctl daemon-reload"
 
 
 def _step(step: Mapping[str, Any]) -> Iterator[str]:

@@ -27,9 +27,9 @@ options:
         type: str
         required: true
       home:
-        description: Home directory, as the user database names it.
+        description: Home directory, as the user database names it. Empty for C(/home/<name>).
         type: path
-        required: true
+        default: ""
       shell:
         description: Shell of a user who logs in. Empty for one who does not.
         type: str
@@ -58,8 +58,8 @@ EXAMPLES = r"""
 - name: Let one person in, and another one no more
   minato.fleet.users:
     users:
-      - {name: alice, home: /home/alice, shell: /bin/bash}
-      - {name: bob, home: /home/bob, expired: true}
+      - {name: alice, shell: /bin/bash}
+      - {name: bob, expired: true}
 """
 
 RETURN = r"""

@@ -125,6 +125,9 @@ class Role:
     def task_files(self) -> list[Path]:
         return sorted([*self.path.glob("tasks/**/*.yml"), *self.path.glob("handlers/**/*.yml")])
 
+    def vars_files(self) -> list[Path]:
+        return sorted(self.path.glob("vars/**/*.yml"))
+
     def templates(self) -> list[Path]:
         return [path for path in sorted(self.path.glob("templates/**/*")) if path.is_file()]
 

@@ -64,7 +64,7 @@ def _role_names(role: Role) -> Iterator[tuple[Path, int, str]]:
     for path in role.templates():
         for line, name in sorted(_names(text(path))):
             yield path, line, name
-    for path in [*role.task_files(), role.defaults_path, *sorted(role.path.glob("vars/*.yml"))]:
+    for path in [*role.task_files(), role.defaults_path, *role.vars_files()]:
         for key, value, line in strings(load(path)):
             bare = key in CONDITIONS and "{{" not in value
             for _line, name in sorted(_names(f"{{{{ {value} }}}}" if bare else value)):

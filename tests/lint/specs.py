@@ -107,7 +107,7 @@ def names_are_the_roles_own(root: Path) -> Iterator[Finding]:
         for _point, name, _option, line in options(role):
             if not name.startswith(f"{role.name}_"):
                 yield Finding(role.spec_path, line, f"{name} does not start with {role.name}_; rename it")
-        for path in sorted(role.path.glob("vars/*.yml")):
+        for path in role.vars_files():
             variables = load_mapping(path)
             for name in variables:
                 if not name.startswith(f"__{role.name}_"):

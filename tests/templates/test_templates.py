@@ -12,6 +12,7 @@ role's scenario gives it, and the role's private variables; it renders whatever 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ LOADER = DataLoader()
 def _collections() -> None:
     """Let filters be found; not before the tests run, as from then on Ansible imports collections its own way."""
     init_plugin_loader([str(ROOT / ".ansible/collections")])
+    # This collection was imported before, as plain Python. Its redirects are what Ansible's own import would have added.
+    vars(sys.modules["ansible_collections.minato.fleet"])["_collection_meta"] = {}
 
 
 def _load(path: Path) -> Any:
@@ -78,7 +81,7 @@ def _variables(role: Role, case: dict[str, Any]) -> dict[str, Any]:
     return {
         **(_load(role.defaults_path) or {}),
         **_scenario_input(role),
-        **(_load(role.path / "vars/main.yml") or {}),
+        **{name: value for path in role.vars_files() for name, value in (_load(path) or {}).items()},
         "ansible_facts": case.get("facts") or {},
         "ansible_check_mode": False,
         **(case.get("variables") or {}),

@@ -69,6 +69,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(subprocess, "call", call)
     monkeypatch.setattr(parachute, "UNITS", str(tmp_path / "units"))
+    stub = tmp_path / "bin" / "systemctl"
+    stub.parent.mkdir()
+    stub.symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{stub.parent}:{os.environ['PATH']}")
     return said
 
 
