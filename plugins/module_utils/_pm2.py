@@ -26,13 +26,17 @@ FIELDS = (
     "kill_timeout",
     "listen_timeout",
     "wait_ready",
+    "max_restarts",
+    "exp_backoff_restart_delay",
     "out_file",
     "error_file",
 )
+INSTALL = ("install",)
+DAEMON = ("reload", "evict", "start_daemon", "restart_daemon", "enable")
 # The order in which steps are carried out; within a phase, the order of the plan.
 PHASES = (
-    ("install",),
-    ("reload", "evict", "start_daemon", "restart_daemon", "enable"),
+    INSTALL,
+    DAEMON,
     ("remove", "start"),
     ("save",),
     ("retire",),
@@ -57,6 +61,12 @@ class Process(NamedTuple):
     cwd: str
     env: Mapping[str, str]
     fields: Mapping[str, Any]
+    ready: bool = True  # not one of which an earlier run saw that it never said so
+
+    @property
+    def key(self) -> str:
+        """This process and no later one."""
+        return f"{self.pid}@{self.started}"
 
 
 class App(NamedTuple):
@@ -110,6 +120,9 @@ class Difference(NamedTuple):
     def __str__(self) -> str:
         """Return it as a line for people."""
         return f"{self.what}: {_show(self.before)} -> {_show(self.after)}"
+
+
+ABSENT = (Difference("status", "absent", "online"),)
 
 
 class Step(NamedTuple):
@@ -175,6 +188,8 @@ def observe(entry: Json, cwd: str = "") -> Process | None:
             "kill_timeout": record.get("kill_timeout"),
             "listen_timeout": record.get("listen_timeout"),
             "wait_ready": bool(record.get("wait_ready")),
+            "max_restarts": record.get("max_restarts"),
+            "exp_backoff_restart_delay": record.get("exp_backoff_restart_delay"),
             "out_file": record.get("pm_out_log_path"),
             "error_file": record.get("pm_err_log_path"),
         },
@@ -212,6 +227,10 @@ def check(apps: Sequence[Json], node_bin: str) -> None:
             )
         if app["instances"] < 1:
             wrong.append(f"{where}: instances is {app['instances']}: write 1 or more, or take the app off the list")
+        if app["max_restarts"] < 1:
+            wrong.append(f"{where}: max_restarts is {app['max_restarts']}: write 1 or more, or PM2 starts it only once")
+        if app["exp_backoff_restart_delay"] < 0:
+            wrong.append(f"{where}: exp_backoff_restart_delay is below 0: write milliseconds, or 0 for no wait")
         if app["exec_mode"] == "cluster" and app["node"] != f"{node_bin}/node":
             wrong.append(
                 f"{where}: in cluster mode the workers run on the node of PM2 itself, {node_bin}/node, not on"
@@ -261,6 +280,8 @@ def wanted_app(app: Json, cwd: str, home: str, digests: Mapping[str, str]) -> Ap
             "kill_timeout": app["kill_timeout"],
             "listen_timeout": app["listen_timeout"],
             "wait_ready": app["wait_ready"],
+            "max_restarts": app["max_restarts"],
+            "exp_backoff_restart_delay": app["exp_backoff_restart_delay"] or None,
             "out_file": f"{app['log_dir']}/out.log",
             "error_file": f"{app['log_dir']}/error.log",
         },
@@ -289,7 +310,7 @@ def declaration(app: App) -> Json:
 def compare(app: App, processes: Sequence[Process]) -> tuple[Difference, ...]:
     """Return what is not as wanted about an app, given the processes of its name. Empty: it runs as it should."""
     if not processes:
-        return (Difference("status", "absent", "online"),)
+        return ABSENT
     found: list[Difference] = []
     if len(processes) != app.instances:
         found.append(Difference("instances", len(processes), app.instances))
@@ -298,6 +319,8 @@ def compare(app: App, processes: Sequence[Process]) -> tuple[Difference, ...]:
             found.append(Difference("status", process.status, "online"))
         if process.cwd != app.cwd:
             found.append(Difference("cwd", process.cwd, app.cwd))
+        if app.fields["wait_ready"] and not process.ready:
+            found.append(Difference("ready", "no", "yes"))
         for field in FIELDS:
             # In cluster mode the interpreter is PM2's own.
             if field == "interpreter" and app.fields["exec_mode"] == "cluster":
@@ -310,6 +333,20 @@ def compare(app: App, processes: Sequence[Process]) -> tuple[Difference, ...]:
         if difference not in unique:
             unique.append(difference)
     return tuple(unique)
+
+
+def unready(app: App, processes: Sequence[Process], ended: float) -> tuple[Process, ...]:
+    """Return the processes, just started, that never said that they are ready; `ended` is when the start was over.
+
+    PM2 starts them one after the other and waits for each. After `listen_timeout` it calls them online all the same,
+    and says nothing; so what took it that long was never ready.
+    """
+    if not app.fields["wait_ready"]:
+        return ()
+    ordered = sorted(processes, key=lambda process: process.started)
+    ends = [process.started for process in ordered[1:]] + [ended]
+    limit = app.fields["listen_timeout"] / 1000
+    return tuple(process for process, end in zip(ordered, ends) if end - process.started >= limit)
 
 
 def _compare_env(app: App, env: Mapping[str, str]) -> list[Difference]:

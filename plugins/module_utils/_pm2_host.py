@@ -20,6 +20,9 @@ import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from ansible_collections.minato.fleet.plugins.module_utils._pm2 import (
+    ABSENT,
+    DAEMON,
+    INSTALL,
     PHASES,
     App,
     Current,
@@ -34,10 +37,12 @@ from ansible_collections.minato.fleet.plugins.module_utils._pm2 import (
     observe,
     parse_jlist,
     plan,
+    unready,
     wanted_app,
 )
 
 REGISTRY = "/var/lib/minato/pm2/apps.json"
+UNREADY = "/var/lib/minato/pm2/unready.json"  # processes that never said that they are ready
 LOG_LINES = 20
 _PROPERTIES = "Id,ActiveState,MainPID,UnitFileState,NeedDaemonReload,ExecMainStartTimestamp,FragmentPath,DropInPaths"
 
@@ -136,15 +141,12 @@ class Host:
         except ValueError as error:
             raise FailedError(f"pm2 jlist of user {user}: {error}", stdout=output) from error
         found = [observe(entry, _working_directory(int(entry.get("pid") or 0))) for entry in entries]
-        return tuple(process for process in found if process is not None)
+        silent = _read(UNREADY, [])
+        return tuple(process._replace(ready=process.key not in silent) for process in found if process is not None)
 
     def registry(self) -> dict[str, Json]:
         """Return the apps that earlier runs put on this host: {name: {user, pm2_home, cwd, log_dir}}."""
-        try:
-            with open(REGISTRY, encoding="utf-8") as stream:
-                return dict(json.load(stream))
-        except (OSError, ValueError):
-            return {}
+        return dict(_read(REGISTRY, {}))
 
     def leavings(self, wanted: Wanted) -> list[Json]:
         """Return what apps that are no longer wanted left behind: [{app, user, paths}]."""
@@ -165,12 +167,8 @@ class Host:
         before = self.registry()
         after = {app["name"]: {key: app[key] for key in ("user", "pm2_home", "cwd", "log_dir")} for app in apps}
         after.update({each["app"]: before[each["app"]] for each in leavings})
-        if before == after:
-            return
-        os.makedirs(os.path.dirname(REGISTRY), mode=0o700, exist_ok=True)
-        with open(REGISTRY + ".new", "w", encoding="utf-8") as stream:
-            json.dump(after, stream, indent=2, sort_keys=True)
-        os.replace(REGISTRY + ".new", REGISTRY)
+        if before != after:
+            _write(REGISTRY, after)
 
     def _account(self, user: str) -> Account | None:
         try:
@@ -221,17 +219,17 @@ class Host:
 
     # Changing
 
-    def apply(self, wanted: Wanted, homes: Mapping[str, str]) -> list[Step]:
-        """Carry out the plan phase by phase, reading the host anew before each; then prove that nothing is left to do.
+    def apply(self, wanted: Wanted, homes: Mapping[str, str], left: Sequence[Step]) -> list[Step]:
+        """Carry out the plan `left` phase by phase; then prove that nothing is left to do.
 
-        A daemon that comes up brings the saved list back, so what is still to be done about its apps shows only then.
+        What runs shows only once PM2 is installed, and a daemon that comes up brings the saved list back: the plan is
+        made anew then.
         Returns the steps that were taken; raises FailedError.
         """
         taken: list[Step] = []
         for phase in PHASES:
-            for step in plan(self.read(homes), wanted):
-                if step.action not in phase:
-                    continue
+            due = [step for step in left if step.action in phase]
+            for step in due:
                 taken.append(step)
                 try:
                     self._take(step, wanted)
@@ -239,7 +237,9 @@ class Host:
                     error.facts["steps"] = [str(each) for each in taken]
                     raise
             if "start" in phase:
-                self._prove({(step.user, step.app) for step in taken if step.action == "start"}, wanted)
+                self._prove({(step.user, step.app) for step in due}, wanted)
+            if due and phase in (INSTALL, DAEMON):
+                left = plan(self.read(homes), wanted)
         left = plan(self.read(homes), wanted)
         if left:
             raise FailedError(
@@ -277,9 +277,12 @@ class Host:
         else:
             app = next(app for app in apps if app.name == step.app)
             # Delete, then start: on a reload or restart PM2 would keep the old working directory and settings.
-            if any(process.name == app.name for process in self.processes(step.user, home)):
+            if step.why != ABSENT:
                 self._pm2(step.user, home, "delete", app.name)
             self._pm2(step.user, home, "start", "-", data=json.dumps(declaration(app)))
+            ended = time.time()
+            if app.fields["wait_ready"]:
+                self._note_unready(unready(app, self._of(app), ended))
 
     def _install(self, version: str) -> None:
         npm = f"{self._node_bin}/npm"
@@ -300,16 +303,14 @@ class Host:
         pending = [app for apps in wanted.apps.values() for app in apps if (app.user, app.name) in set(started)]
         began = time.time()
         while pending:
-            waiting = []
-            for app in pending:
-                processes = [each for each in self.processes(app.user, app.pm2_home) if each.name == app.name]
-                if not self._settled(app, processes, began):
-                    waiting.append(app)
-            pending = waiting
+            # One that has still to prove itself is asked again when it may have.
+            missing = {app.name: self._missing(app, self._of(app), began) for app in pending}
+            pending = [app for app in pending if missing[app.name] > 0]
             if pending:
-                time.sleep(0.5)
+                time.sleep(max(0.1, min(missing[app.name] for app in pending)))
 
-    def _settled(self, app: App, processes: Sequence[Process], began: float) -> bool:
+    def _missing(self, app: App, processes: Sequence[Process], began: float) -> float:
+        """Return the seconds for which it has still to stay up; raises FailedError where it did not."""
         crashed = [
             each for each in processes if each.restarts or each.status in ("errored", "stopped", "waiting restart")
         ]
@@ -317,17 +318,24 @@ class Host:
         late = time.time() - began > patience
         if crashed or late or not processes:
             self._give_up(app, next(iter([*crashed, *processes]), None), patience)
+        for process in processes:
+            if app.fields["wait_ready"] and not process.ready:
+                self._give_up(app, process, patience)
         up = min(time.time() - each.started for each in processes)
-        return all(each.status == "online" for each in processes) and up > app.fields["min_uptime"] / 1000
+        return app.fields["min_uptime"] / 1000 - up if all(each.status == "online" for each in processes) else 0.5
 
     def _give_up(self, app: App, process: Process | None, patience: float) -> None:
         lines = tail(app.fields["error_file"]) or tail(app.fields["out_file"])
         differences = compare(app, [process] if process else [])
-        what = (
-            f"ended with exit code {process.exit_code}"
-            if process and process.exit_code is not None
-            else (f"was not up within {patience:.0f} s ({'; '.join(map(str, differences))})")
-        )
+        if process and process.exit_code is not None:
+            what = f"ended with exit code {process.exit_code}"
+        elif process and not process.ready:
+            what = (
+                f"did not say that it is ready within {app.fields['listen_timeout']} ms (listen_timeout): it has to"
+                ' call process.send("ready") once it listens, or wait_ready has to be false'
+            )
+        else:
+            what = f"was not up within {patience:.0f} s ({'; '.join(map(str, differences))})"
         shown = "\n".join(lines) or "(its logs are empty)"
         raise FailedError(
             f"app {app.name} {what}; it was started in {app.cwd} as {app.user}. The end of its log:\n{shown}",
@@ -336,6 +344,17 @@ class Host:
             status=process.status if process else "absent",
             log=lines,
         )
+
+    def _of(self, app: App) -> list[Process]:
+        return [each for each in self.processes(app.user, app.pm2_home) if each.name == app.name]
+
+    def _note_unready(self, processes: Sequence[Process]) -> None:
+        """Remember them for later runs, as long as they live: PM2 cannot tell them from others."""
+        before = _read(UNREADY, [])
+        after = [key for key in before if os.path.exists(f"/proc/{key.split('@')[0]}")]
+        after += [process.key for process in processes]
+        if before != after:
+            _write(UNREADY, after)
 
     # Commands
 
@@ -373,6 +392,22 @@ class Host:
                 stderr=stderr,
             )
         return str(stdout)
+
+
+def _read(path: str, default: Any) -> Any:
+    """Return what an earlier run wrote, the default where there is nothing to read."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return default
+
+
+def _write(path: str, value: Any) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=2, sort_keys=True)
+    os.replace(path + ".new", path)
 
 
 def tail(path: str) -> list[str]:

@@ -107,9 +107,24 @@ options:
         type: int
         default: 15000
       wait_ready:
-        description: Whether the app says that it is ready with C(process.send("ready")).
+        description:
+          - Whether the app says that it is ready with C(process.send("ready")). The task fails where it does not do so
+            within O(apps[].listen_timeout), which PM2 itself takes for a start that went well.
         type: bool
         default: false
+      max_restarts:
+        description:
+          - PM2 gives an app up, until the next run, that has ended this often without staying up for
+            O(apps[].min_uptime), within that many times O(apps[].min_uptime).
+        type: int
+        default: 16
+      exp_backoff_restart_delay:
+        description:
+          - How long PM2 waits, in milliseconds, before it starts again an app that has ended. The time grows by half
+            with each end, up to 15 seconds, and starts anew once the app has stayed up for half a minute.
+          - V(0) for no wait. Then an app whose database is away for some seconds uses up its O(apps[].max_restarts).
+        type: int
+        default: 100
       health_url:
         description:
           - URL, without TLS, that answers 200 while the app can do its work.
@@ -201,6 +216,8 @@ APP = {
     "kill_timeout": {"type": "int", "default": 10000},
     "listen_timeout": {"type": "int", "default": 15000},
     "wait_ready": {"type": "bool", "default": False},
+    "max_restarts": {"type": "int", "default": 16},
+    "exp_backoff_restart_delay": {"type": "int", "default": 100},
     "health_url": {"type": "str", "default": ""},
     "log_dir": {"type": "path", "required": True},
 }
@@ -226,7 +243,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         host.remember(wanted, apps, leavings)
         if steps:
-            steps = host.apply(wanted, homes)
+            steps = host.apply(wanted, homes, steps)
         for app in apps:
             ask(app)
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}

@@ -13,6 +13,10 @@ from ansible_collections.minato.fleet.plugins.module_utils import _pm2
 
 DATA: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("pm2_cases.yml").read_text(encoding="utf-8"))
 NODE_BIN = "/opt/node/20/bin"
+TOLD_AS_THEY_ARE = (
+    *("min_uptime", "kill_timeout", "listen_timeout", "wait_ready"),
+    *("max_restarts", "exp_backoff_restart_delay"),
+)
 
 
 def named(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
@@ -39,7 +43,8 @@ def observed(case: dict[str, Any], key: str) -> tuple[_pm2.Process, ...]:
         entries = [process_like(each) for each in case.get(key, case.get("processes", [{}]))]
     cwd = "cwd" if key == "processes" else "no such key"
     found = [_pm2.observe(entry, entry.get(cwd, "")) for entry in entries]
-    return tuple(process for process in found if process is not None)
+    silent = case.get("unready", []) if key == "processes" else []
+    return tuple(process._replace(ready=process.pid not in silent) for process in found if process is not None)
 
 
 def current(case: dict[str, Any]) -> _pm2.Current:
@@ -71,15 +76,20 @@ def test_refused(case: dict[str, Any]) -> None:
     assert str(caught.value) == case["says"]
 
 
+@named(DATA["unready"])
+def test_what_was_never_ready_is_told_by_the_time_that_pm2_waited_for_it(case: dict[str, Any]) -> None:
+    app = wanted({"apps": [case.get("app", {})]}).apps["api"][0]
+    found = [_pm2.observe(process_like({"pm2_env": {"pm_uptime": start}})) for start in case["starts"]]
+    silent = _pm2.unready(app, [process for process in found if process is not None], case["ended"] / 1000)
+    assert [process.started * 1000 for process in silent] == case["found"]
+
+
 def test_what_pm2_is_told_is_what_is_compared() -> None:
     """PM2's record of a declaration, read back, is no difference."""
     app = wanted({}).apps["api"][0]
     told = json.loads(json.dumps(_pm2.declaration(app)))["apps"][0]
     record = {
-        **{
-            key: told[key]
-            for key in ("name", "args", "min_uptime", "kill_timeout", "listen_timeout", "wait_ready", "env")
-        },
+        **{key: told[key] for key in ("name", "args", "env", *TOLD_AS_THEY_ARE)},
         "status": "online",
         "pm_cwd": told["cwd"],
         "pm_exec_path": told["script"],
