@@ -187,7 +187,7 @@ def refuse(fault: Fault, call: Call, start: Start) -> list[bytes]:
     """Answer as AWS does when this goes wrong."""
     if fault.fault == "garbage":
         start("200 OK", [("Content-Type", "text/html")])
-        return [b"<html><title>Sign in to the network</title></html>"]
+        return [b"<!doctype html><p>Sign in to the network"]
     said = answers()[fault.fault]
     status, code, message = said.get(call.protocol, said["json"])
     code, message = fault.code or code, fault.message or message

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible_collections.minato.fleet.tests.aws.fleet_items import FleetError, Item, ports_of, tags_of
@@ -23,11 +24,20 @@ from ansible_collections.minato.fleet.tests.aws.lightsail.operations import (
     snapshots,
     static_ips,
 )
+from ansible_collections.minato.fleet.tests.aws.settings import SETTINGS
 
 BLUEPRINT, BUNDLE = "ubuntu_24_04", "small_3_0"
 DATABASE_BLUEPRINT, DATABASE_BUNDLE = "postgres_16", "micro_2_0"
 # What the API calls it, and what it is called here.
 ADDRESSES = {"public_ip": "publicIpAddress", "private_ip": "privateIpAddress", "ipv6": "ipv6Addresses"}
+
+
+@contextlib.contextmanager
+def _at_once() -> Iterator[None]:
+    """What is in a fleet is there, and not on its way."""
+    delay, SETTINGS.delay = SETTINGS.delay, 0
+    yield
+    SETTINGS.delay = delay
 
 
 def _kind(put: Callable[[LightsailBackend, Item], None]) -> Callable[[str, str, Item], None]:
@@ -36,11 +46,12 @@ def _kind(put: Callable[[LightsailBackend, Item], None]) -> Callable[[str, str, 
         if region not in REGIONS:
             raise FleetError(f"Lightsail is not in the region {region}.")
         cloud = lightsail_backends[account][region]
-        with ONE_AT_A_TIME:
+        with ONE_AT_A_TIME, _at_once():
             try:
                 put(cloud, item)
             except LightsailError as error:
                 raise FleetError(str(error)) from error
+            cloud.settle()
 
     return into
 

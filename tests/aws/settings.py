@@ -12,6 +12,8 @@ class Settings:
 
     # Seconds that a slow operation takes: an instance that is created is pending for so long.
     delay: float = 0.0
+    # How far the cloud is ahead of the time, in seconds: what takes its time is over without waiting.
+    ahead: float = 0.0
     # Items on a page of every list of Lightsail; 0 for as many as AWS puts there.
     page_size: int = 0
     # Seconds before each answer, by region; "default" for the others.

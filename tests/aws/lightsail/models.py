@@ -148,11 +148,11 @@ class LightsailBackend(BaseBackend):
 
     def later(self, work: Callable[[], None], seconds: float) -> None:
         """Put work off."""
-        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), work))
+        heapq.heappush(self._due, (clock() + seconds, next(self._numbers), work))
 
     def settle(self) -> None:
         """Do what has become due."""
-        while self._due and self._due[0][0] <= time.monotonic():
+        while self._due and self._due[0][0] <= clock():
             heapq.heappop(self._due)[2]()
 
     def addresses(self) -> tuple[str, str, str]:
@@ -184,6 +184,11 @@ class LightsailBackend(BaseBackend):
         if (of, region) != (key, self.region_name):
             raise InvalidInputError("The page token is not valid.")
         return marks.index(last) + 1 if last in marks else min(int(number), len(marks))
+
+
+def clock() -> float:
+    """Tell the seconds by which it is decided what is over."""
+    return time.monotonic() + SETTINGS.ahead
 
 
 def now() -> datetime:

@@ -5,81 +5,31 @@
 from __future__ import annotations
 
 import inspect
-import json
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-import yaml
-from ansible_collections.minato.fleet.tests.aws.lightsail import lightsail_backends
 from ansible_collections.minato.fleet.tests.aws.lightsail.operations import OPERATIONS
 from ansible_collections.minato.fleet.tests.aws.lightsail.shapes import NAMES, check_answer, parameters
-from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.unit.aws import emulated
+from ansible_collections.minato.fleet.tests.unit.aws.emulated import data, holds, send
 
-CASES = yaml.safe_load(Path(__file__).with_name("lightsail_cases.yml").read_text(encoding="utf-8"))
+CASES = data("lightsail_cases.yml")
 CHALLENGE = {"name": "_acme-challenge.app.test", "type": "TXT", "target": '"one"'}
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[str]:
-    """A running cloud."""
-    server = serve("127.0.0.1", 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
 
 
 @pytest.fixture
 def lightsail(cloud: str) -> Any:
     """A client, and a domain with one record."""
-    lightsail_backends.clear()
-    client = boto3.client(
-        "lightsail",
-        endpoint_url=cloud,
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
+    client = emulated.client(cloud, region="us-east-1")
     client.create_domain(domainName="app.test")
     client.create_domain_entry(domainName="app.test", domainEntry=CHALLENGE)
     return client
 
 
-def call(cloud: str, case: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Send a request that no client has looked at."""
-    scope = f"testing/20261121/{case.get('region', 'us-east-1')}/lightsail/aws4_request"
-    request = urllib.request.Request(
-        cloud,
-        json.dumps(case["request"]).encode(),
-        {
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
-            "X-Amz-Target": f"Lightsail_20161128.{case['operation']}",
-            "Content-Type": "application/x-amz-json-1.1",
-        },
-    )
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def holds(part: Any, whole: Any) -> bool:
-    """Whether every key of the part has the same value in the whole."""
-    if isinstance(part, dict):
-        return all(holds(value, whole.get(key)) for key, value in part.items())
-    return bool(part == whole)
-
-
 @pytest.mark.usefixtures("lightsail")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["case"]))
 def test_a_request_and_its_answer(cloud: str, case: dict[str, Any]) -> None:
-    status, answer = call(cloud, case)
+    status, answer = send(cloud, case["operation"], case["request"], case.get("region", "us-east-1"))
     if "error" in case:
         assert (status, answer["__type"]) == (400, case["error"])
         assert case["says"] in answer["message"]
@@ -145,20 +95,16 @@ def test_an_answer_that_aws_would_not_give_is_caught() -> None:
         check_answer("GetRegions", {"regions": [{"name": "mars-1"}]})
 
 
-@pytest.mark.parametrize("service", ["ec2", "route53", "secretsmanager", "ssm", "sts"])
-def test_motos_services_answer_at_the_same_endpoint(cloud: str, service: str) -> None:
-    client = boto3.client(
-        service,
-        endpoint_url=cloud,
-        region_name="eu-west-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    ask = {
+@pytest.mark.parametrize(
+    ("service", "ask"),
+    {
         "ec2": "describe_instances",
         "route53": "list_hosted_zones",
         "secretsmanager": "list_secrets",
         "ssm": "describe_parameters",
         "sts": "get_caller_identity",
-    }
-    assert getattr(client, ask[service])()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    }.items(),
+)
+def test_motos_services_answer_at_the_same_endpoint(cloud: str, service: str, ask: str) -> None:
+    client = emulated.client(cloud, service, "eu-west-1")
+    assert getattr(client, ask)()["ResponseMetadata"]["HTTPStatusCode"] == 200

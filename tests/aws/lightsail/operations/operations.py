@@ -24,6 +24,14 @@ def get_operations(cloud: LightsailBackend, page_token: str = "") -> dict[str, A
 
 
 @operation
+def get_active_names(cloud: LightsailBackend, page_token: str = "") -> dict[str, Any]:
+    names = sorted(name for named in cloud.resources.values() for name in named)
+    answer = cloud.page("activeNames", [{"name": name} for name in names], page_token)
+    answer["activeNames"] = [each["name"] for each in answer["activeNames"]]
+    return answer
+
+
+@operation
 def get_operations_for_resource(cloud: LightsailBackend, resource_name: str, page_token: str = "") -> dict[str, Any]:
     done = [each for each in cloud.operations.values() if each["resourceName"] == resource_name]
     if not done:

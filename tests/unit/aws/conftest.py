@@ -1,0 +1,40 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One cloud for all these tests, empty before each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.minato.fleet.tests.aws.faults import FAULTS
+from ansible_collections.minato.fleet.tests.aws.lightsail import lightsail_backends
+from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.aws.settings import SETTINGS
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[str]:
+    """A running cloud."""
+    server = serve("127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def cloud(served: str) -> Iterator[str]:
+    """Where the cloud is; moto's services are left as they are, because to empty EC2 takes it a while."""
+    empty()
+    yield served
+    empty()
+
+
+def empty() -> None:
+    lightsail_backends.clear()
+    FAULTS.reset()
+    SETTINGS.reset()
