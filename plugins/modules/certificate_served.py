@@ -47,7 +47,7 @@ options:
   patience:
     description: How long a server that was reloaded just now may still show the old one, in seconds.
     type: int
-    default: 3
+    default: 2
 extends_documentation_fragment:
   - minato.fleet.attributes
 attributes:
@@ -91,7 +91,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._served_certificate i
     still_others,
 )
 
-AFTER_RELOAD = 10
+AFTER_RELOAD = 5
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ def main() -> None:
                 },
             },
             "root": {"type": "path", "required": True},
-            "patience": {"type": "int", "default": 3},
+            "patience": {"type": "int", "default": 2},
         },
         supports_check_mode=True,
     )

@@ -26,6 +26,8 @@ WANTED: dict[str, Any] = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]
 SECRET = "route53-secret-of-relay"
 WANTED["certbot_dns_environment"]["AWS_SECRET_ACCESS_KEY"] = SECRET
 SITE, RELAY = WANTED["certbot_certificates"]
+LIGHT = {"name": "light.test", "domains": ["light.test", "*.light.test"], "challenge": "dns", "port": 0}
+ALONE = {"name": "alone.test", "domains": ["alone.test"], "challenge": "standalone", "port": 0}
 INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
 DIRECTORY = WANTED["certbot_directory_url"]
 ENVIRONMENT = "REQUESTS_CA_BUNDLE=/usr/local/share/ca-certificates/pebble.crt"
@@ -132,9 +134,8 @@ def test_services_find_certificates_below_one_directory(host: Any) -> None:
 
 def test_a_key_is_readable_by_root_only_or_by_its_group_too(host: Any) -> None:
     """S1.6, S3.4: placeholders included."""
-    found = host.check_output(
-        "find -L /etc/ssl/fleet /etc/letsencrypt -name 'privkey*.pem' -exec stat --dereference --format '%a %U %G %n' {} +"
-    ).splitlines()
+    access_of = "-exec stat --dereference --format '%a %U %G %n' {} +"
+    found = host.check_output(f"find -L /etc/ssl/fleet /etc/letsencrypt -name 'privkey*.pem' {access_of}").splitlines()
     for name, access in (("app.test", "600 root root"), ("relay.test", "640 root relay")):
         keys = [line for line in found if f"/{name}/" in line]
         assert len(keys) >= 3
@@ -201,27 +202,21 @@ def test_a_renewed_certificate_is_the_one_that_is_served(host: Any, address: str
     until(lambda: served(address, trust, "relay.test", 8443).serial_number != relay.serial_number)
 
 
-def test_a_certificate_that_is_not_served_is_noticed(host: Any, address: str, trust: ssl.SSLContext) -> None:
-    """S1.6: renewed, and the server was never told."""
+def test_a_certificate_that_is_not_served_is_noticed(
+    play_role: Play, host: Any, address: str, trust: ssl.SSLContext
+) -> None:
+    """S1.6: renewed, and the server was never told. First with a command that reloads nothing."""
     before = served(address, trust).serial_number
     host.check_output(f"{RENEW} --no-directory-hooks --cert-name app.test")
     assert served(address, trust).serial_number == before
+    done = play_role("certbot", {**WANTED, "certbot_certificates": [{**SITE, "reload": "true"}, RELAY]}, hosts="web")
+    assert done.returncode != 0
+    for place in ("127.0.0.1", "[::1]"):
+        assert f"Clients of app.test on {place}:443 are shown another certificate (subject=" in done.stdout
+    assert "and not /etc/ssl/fleet/app.test/fullchain.pem, after `true`" in done.stdout
     done = run_playbook(CONVERGE)
     assert done.returncode == 0, done.stdout
-    assert "changed=1" in done.stdout
     assert served(address, trust).serial_number != before
-    assert "changed=0" in run_playbook(CONVERGE).stdout
-
-
-def test_a_server_that_keeps_another_certificate_is_told_of(play_role: Play, host: Any) -> None:
-    """S1.6: where, what, and what to do. The reload command here reloads nothing."""
-    host.check_output(f"{RENEW} --no-directory-hooks --cert-name app.test")
-    done = play_role("certbot", {**WANTED, "certbot_certificates": [{**SITE, "reload": "true"}]}, hosts="web")
-    assert done.returncode != 0
-    for address in ("127.0.0.1", "[::1]"):
-        assert f"Clients of app.test on {address}:443 are shown another certificate (subject=" in done.stdout
-    assert "and not /etc/ssl/fleet/app.test/fullchain.pem, after `true`" in done.stdout
-    assert run_playbook(CONVERGE).returncode == 0
 
 
 @pytest.mark.usefixtures("hosts")
@@ -257,83 +252,74 @@ def test_a_zone_that_is_not_there_is_told_before_the_authority_is_asked(play_rol
     assert orders(authority) == before
 
 
-def test_lightsails_zones_do_as_well(play_role: Play, host: Any) -> None:
-    """S1.6: its DNS has no plugin of certbot's."""
+def test_lightsails_zones_and_a_standalone_server(play_role: Play, host: Any) -> None:
+    """S1.6, S3.4: side by side with the others. nginx has to stop for the standalone one, now and at renewals."""
     lightsail = cloud("lightsail")
-    lightsail.create_domain(domainName="light.test")
-    wanted = {"name": "light.test", "domains": ["light.test", "*.light.test"], "challenge": "dns", "port": 0}
-    done = play_role(
-        "certbot", {**WANTED, "certbot_certificates": [wanted], "certbot_dns_provider": "lightsail"}, hosts="web"
-    )
-    assert done.returncode == 0, done.stdout
-    issued = x509.load_pem_x509_certificate(host.file("/etc/ssl/fleet/light.test/fullchain.pem").content)
-    assert names(issued) == ["*.light.test", "light.test"]
-    entries = lightsail.get_domain(domainName="light.test")["domain"]["domainEntries"]
-    assert [entry for entry in entries if entry["type"] == "TXT"] == []
-
-
-def test_standalone_frees_its_port_and_gives_it_back(play_role: Play, host: Any, address: str) -> None:
-    """S3.4: first where nginx has to stop for it, and then noted down for renewals."""
-    hooks = {
+    if "light.test" not in [domain["name"] for domain in lightsail.get_domains()["domains"]]:
+        lightsail.create_domain(domainName="light.test")
+    wanted = {
+        **WANTED,
+        "certbot_certificates": [SITE, RELAY, LIGHT, ALONE],
+        "certbot_dns_provider": "lightsail",
         "certbot_standalone_pre_hook": "systemctl stop nginx",
         "certbot_standalone_post_hook": "systemctl start nginx",
     }
-    wanted = {"name": "alone.test", "domains": ["alone.test"], "challenge": "standalone", "port": 0, "reload": ""}
-    done = play_role("certbot", {**WANTED, "certbot_certificates": [wanted]}, hosts="web")
-    assert done.returncode != 0
-    assert "Port 80 of this host cannot be listened on (Address already in use)" in done.stdout
-    done = play_role("certbot", {**WANTED, **hooks, "certbot_certificates": [wanted]}, hosts="web")
+    done = play_role("certbot", wanted, hosts="web")
     assert done.returncode == 0, done.stdout
-    issued = x509.load_pem_x509_certificate(host.file("/etc/ssl/fleet/alone.test/fullchain.pem").content)
-    assert names(issued) == ["alone.test"]
+    for certificate in (LIGHT, ALONE):
+        issued = host.file(f"/etc/ssl/fleet/{certificate['name']}/fullchain.pem").content
+        assert names(x509.load_pem_x509_certificate(issued)) == sorted(certificate["domains"])
+    entries = lightsail.get_domain(domainName="light.test")["domain"]["domainEntries"]
+    assert [entry for entry in entries if entry["type"] == "TXT"] == []
     said = host.check_output(f"{DRY_RUN} --cert-name alone.test 2>&1")
     assert "all simulated renewals succeeded" in said
     assert host.service("nginx").is_running
-    assert (
-        "changed=0" in play_role("certbot", {**WANTED, **hooks, "certbot_certificates": [wanted]}, hosts="web").stdout
-    )
+    assert "changed=0" in play_role("certbot", wanted, hosts="web").stdout
 
 
-def test_another_authority_or_way_of_renewal_gets_it_issued_anew(play_role: Play, host: Any, trust: Any) -> None:
+def test_a_port_in_use_is_told(play_role: Play, authority: Any) -> None:
+    """S3.4: a standalone server, and nothing that stops nginx for it."""
+    before = orders(authority)
+    wanted = [SITE, RELAY, {**ALONE, "domains": ["alone.test", "www.app.test"]}]
+    done = play_role("certbot", {**WANTED, "certbot_certificates": wanted}, hosts="web")
+    assert done.returncode != 0
+    assert "Port 80 of this host cannot be listened on (Address already in use)" in done.stdout
+    assert orders(authority) == before
+
+
+def test_another_way_of_renewal_or_authority_gets_it_issued_anew(play_role: Play, host: Any) -> None:
     """S1.6: staging to production; and what certbot noted down is brought in line."""
-    wanted = {"name": "alone.test", "domains": ["alone.test"], "port": 0}
-    other = DIRECTORY.replace("pebble.test:", "pebble.test.:")
-    renewal = "/etc/letsencrypt/renewal/alone.test.conf"
-    done = play_role("certbot", {**WANTED, "certbot_certificates": [wanted]}, hosts="web")
+    wanted = {**WANTED, "certbot_certificates": [SITE, RELAY, {**ALONE, "challenge": "webroot"}]}
+    done = play_role("certbot", wanted, hosts="web")
     assert done.returncode == 0, done.stdout
-    assert "renewed with authenticator standalone, wanted webroot" in done.stdout
-    assert "pre_hook" not in host.file(renewal).content_string
-    done = play_role(
-        "certbot", {**WANTED, "certbot_directory_url": other, "certbot_certificates": [wanted]}, "--check", hosts="web"
-    )
+    assert "alone.test: renewed with authenticator standalone, wanted webroot" in done.stdout
+    assert "pre_hook" not in host.file("/etc/letsencrypt/renewal/alone.test.conf").content_string
+    other = DIRECTORY.replace("pebble.test", "pebble.test.")
+    done = play_role("certbot", {**wanted, "certbot_directory_url": other}, "--check", hosts="web")
     assert done.returncode == 0, done.stdout
     assert f"issued by {DIRECTORY}, wanted from {other}" in done.stdout
+    assert "renewed with" not in done.stdout
 
 
-def test_a_key_that_others_may_read_is_closed(host: Any) -> None:
-    """S3.4: and the directories above the keys are those that a group needs, and no more."""
-    key = host.check_output("readlink --canonicalize /etc/ssl/fleet/relay.test/privkey.pem")
-    host.check_output(f"chmod 0644 {key} && chmod 0755 /etc/letsencrypt/archive")
-    done = run_playbook(CONVERGE)
-    assert done.returncode == 0, done.stdout
-    assert host.check_output(f"stat --format '%a %U %G' {key}") == "640 root relay"
-    assert host.file("/etc/letsencrypt/archive").mode == 0o711
-
-
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"certbot_certificates": [{**RELAY, "challenge": "webroot"}]}, "Set challenge: dns for *.relay.test"),
-        ({"certbot_certificates": [SITE, SITE]}, "two certificates have one name"),
-        ({"certbot_standalone_pre_hook": "true"}, "belong together"),
-        ({"certbot_certificates": [{**SITE, "key_group": "nobodys"}]}, "for the group nobodys, and there is no such"),
-    ],
-)
-def test_what_cannot_work_is_refused(play_role: Play, variables: dict[str, Any], said: str) -> None:
-    """S1.6: before anything is changed."""
-    done = play_role("certbot", {**WANTED, **variables}, hosts="web")
+def test_what_cannot_work_is_refused(play_role: Play) -> None:
+    """S1.6: before anything is changed, and all at once."""
+    twice = [{**RELAY, "challenge": "webroot"}, SITE, SITE]
+    done = play_role(
+        "certbot", {**WANTED, "certbot_certificates": twice, "certbot_standalone_pre_hook": "true"}, hosts="web"
+    )
     assert done.returncode != 0
-    assert said in done.stdout
+    assert "Set challenge: dns for *.relay.test" in done.stdout
+    assert "two certificates have one name" in done.stdout
+    assert "certbot_standalone_pre_hook and certbot_standalone_post_hook belong together" in done.stdout
+    assert "changed=0" in done.stdout
+
+
+def test_a_group_that_is_not_there_is_told(play_role: Play) -> None:
+    """S3.4."""
+    wanted = [{**SITE, "key_group": "nobodys"}]
+    done = play_role("certbot", {**WANTED, "certbot_certificates": wanted}, hosts="web")
+    assert done.returncode != 0
+    assert "is wanted for the group nobodys, and there is no such group on this host" in done.stdout
     assert "changed=0" in done.stdout
 
 
@@ -349,13 +335,16 @@ def test_what_certbot_says_about_a_failure_is_shown() -> None:
     assert "pebble.test" in done.stdout
 
 
-def test_a_name_added_later_is_on_the_served_certificate(address: str, trust: ssl.SSLContext) -> None:
-    """S1.6: and a second run changes nothing. The order of names is of no account."""
+def test_a_name_added_later_is_on_the_served_certificate(host: Any, address: str, trust: ssl.SSLContext) -> None:
+    """S1.6. In the same run a key that others may read is closed, and so are the directories above it (S3.4)."""
+    key = host.check_output("readlink --canonicalize /etc/ssl/fleet/relay.test/privkey.pem")
+    host.check_output(f"chmod 0644 {key} && chmod 0755 /etc/letsencrypt/archive")
     wanted = [{**SITE, "domains": ["www.app.test", "app.test"]}, RELAY]
-    first = run_playbook(CONVERGE, certbot_certificates=wanted)
-    assert first.returncode == 0, first.stdout
+    done = run_playbook(CONVERGE, certbot_certificates=wanted)
+    assert done.returncode == 0, done.stdout
     assert names(served(address, trust, "www.app.test")) == ["app.test", "www.app.test"]
-    assert "changed=0" in run_playbook(CONVERGE, certbot_certificates=wanted).stdout
+    assert host.check_output(f"stat --format '%a %U %G' {key}") == "640 root relay"
+    assert host.file("/etc/letsencrypt/archive").mode == 0o711
 
 
 def test_a_lost_certificate_and_a_name_taken_out(host: Any, address: str, trust: ssl.SSLContext) -> None:
