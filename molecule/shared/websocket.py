@@ -15,9 +15,16 @@ SECONDS = 15
 
 
 def say(
-    message: str, url: str, address: str, tls: ssl.SSLContext, headers: dict[str, str] | None = None
+    message: str,
+    url: str,
+    address: str,
+    tls: ssl.SSLContext,
+    headers: dict[str, str] | None = None,
+    idle: float = 0,
 ) -> str | bytes:
     """Say one thing to the WebSocket of a URL, whose host name stands for this address, and return the answer.
+
+    Nothing is said for the seconds of ``idle`` first.
 
     Raises websockets.exceptions.InvalidStatus where the server answers with another status than 101.
     """
@@ -25,6 +32,7 @@ def say(
     async def talk() -> str | bytes:
         options = {"host": address, "port": 443, "ssl": tls, "open_timeout": SECONDS, "additional_headers": headers}
         async with connect(url, **options) as socket:
+            await asyncio.sleep(idle)
             await socket.send(message)
             return await asyncio.wait_for(socket.recv(), SECONDS)
 

@@ -6,11 +6,15 @@ import base64
 import hashlib
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Describe each request in JSON; upgrade those that ask for it."""
+    """Describe each request in JSON; upgrade those that ask for it.
+
+    /slow takes its time; /drop/PORT is where the app on that port breaks down, and no other.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -20,6 +24,11 @@ class Echo(BaseHTTPRequestHandler):
             self.echo()
             return
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith("/slow"):
+            time.sleep(2)
+        if f"/drop/{self.server.server_address[1]}" in self.path:
+            self.close_connection = True
+            return
         seen = {
             "port": self.server.server_address[1],
             "path": self.path,
