@@ -35,8 +35,9 @@ LOADER = DataLoader()
 def _collections() -> None:
     """Let filters be found; not before the tests run, as from then on Ansible imports collections its own way."""
     init_plugin_loader([str(ROOT / ".ansible/collections")])
-    # This collection was imported before, as plain Python. Its redirects are what Ansible's own import would have added.
+    # This collection was imported before, as plain Python: without what Ansible's own import knows about it.
     vars(sys.modules["ansible_collections.minato.fleet"])["_collection_meta"] = {}
+    sys.modules.pop("ansible_collections.minato.fleet.plugins.filter", None)
 
 
 def _load(path: Path) -> Any:
