@@ -1,6 +1,6 @@
 # `make help` lists the verbs. Nothing here needs an activated environment: the scripts find their own.
 .DEFAULT_GOAL := help
-.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site
+.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site cloud
 
 help: ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb text; do printf '  %-12s %s\n' "$$verb" "$$text"; done
@@ -16,6 +16,10 @@ demo: ## Build the medical staff system on Docker hosts with the real site.yml, 
 
 demo-down: ## Remove the demo's hosts and networks
 	@tests/bin/demo down
+
+cloud: ## Serve the emulated cloud in the foreground: make cloud [FLEET=file.yml] [PORT=5000]
+	@tests/bin/setup test
+	@tests/bin/cloud --port $(or $(PORT),5000) $(if $(FLEET),--fleet $(FLEET))
 
 test: ## Run every check: lint, unit, sanity, all scenarios (under 30 minutes on two cores)
 	@tests/bin/test

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 import yaml
+from ansible_collections.minato.fleet.tests.aws.fleet_items import FleetError
 from ansible_collections.minato.fleet.tests.aws.settings import SETTINGS
 
 Environ = dict[str, Any]
@@ -70,7 +71,7 @@ class Fault:
         """Return the rule that some data describes, or refuse."""
         known = (*answers(), *BEHAVIOURS)
         if data["fault"] not in known:
-            raise ValueError(f"There is no fault {data['fault']!r}: use one of {', '.join(known)}.")
+            raise FleetError(f"There is no fault {data['fault']!r}: use one of {', '.join(known)}.")
         return cls(**data)
 
     def fits(self, call: Call) -> bool:

@@ -26,10 +26,10 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    """Return what a fleet file says, or refuse it in one sentence."""
+def load_file(path: Path, application: Application) -> None:
+    """Put the fleet of a file into the cloud, or refuse it in one sentence."""
     try:
-        return read(path.read_bytes())
+        load(read(path.read_bytes()), application)
     except (OSError, FleetError) as error:
         raise FleetError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from error
 

@@ -46,5 +46,5 @@ def serve(host: str, port: int, fleet: Path | None = None) -> BaseWSGIServer:
     os.environ.setdefault("MOTO_PORT", str(port))
     cloud = DomainDispatcherApplication(create_backend_app)
     if fleet:
-        fleets.load(fleets.read_file(fleet), cloud)
+        fleets.load_file(fleet, cloud)
     return make_server(host, port, Control(Gate(cloud), cloud), threaded=True, request_handler=Handler)
