@@ -15,9 +15,10 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from ansible_collections.community.postgresql.plugins.module_utils import postgres as driver
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_catalog import read
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_drop import dump_paths
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_dump import read_dump
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_grants import returned
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_plan import (
-    Plan,
     fresh_database,
     plan_indexes,
     plan_objects,
@@ -26,10 +27,11 @@ from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_sql 
     Names,
     Part,
     Password,
+    Plan,
     Statement,
     Text,
 )
-from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_types import Current, Role, Wanted
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_types import Current, Dump, Role, Wanted
 
 OLDEST = 150000
 CONNECT_TIMEOUT = 10  # seconds
@@ -95,8 +97,18 @@ def password_right(error: str) -> bool | None:
 
 def empty_server(user: str) -> Current:
     """A server on which nothing has been made yet."""
-    master = Role(login=True, connection_limit=-1, usable=True, own_grant=None, password_right=None)
-    return Current(version=OLDEST, master=user, superuser=False, roles={user: master}, databases={})
+    master = Role(login=True, connection_limit=-1, usable=True, own_grant=None, members={}, password_right=None)
+    return Current(
+        version=OLDEST,
+        master=user,
+        superuser=False,
+        roles={user: master},
+        databases={},
+        extensions={},
+        sessions=[],
+        ties=[],
+        dumps={},
+    )
 
 
 class Server:
@@ -112,6 +124,7 @@ class Server:
         self.logins = 0
         self._version = 0
         self._connections: dict[str, Any] = {}
+        self._dumps: dict[str, Dump] = {}
 
     def close(self) -> None:
         for connection in self._connections.values():
@@ -143,14 +156,22 @@ class Server:
         return self._version
 
     def current(self, wanted: Wanted) -> Current:
-        """The state of the server, passwords tried."""
+        """The state of the server, passwords tried, and dumps read of what is to be dropped."""
         current = read(self.query, self.version(), wanted, self.indexes)
-        for role in wanted["roles"] if not self.indexes else ():
+        present = [item for item in wanted["databases"] if item["state"] == "present"]
+        for item in wanted["databases"]:
+            if item not in present:
+                self._leave(item["name"])
+        if self.indexes:
+            return current
+        for path in dump_paths(current, wanted):
+            self._dumps[path] = current["dumps"][path] = self._dumps.get(path) or read_dump(path)
+        for role in wanted["roles"]:
             have = current["roles"].get(role["name"])
-            if have and have["login"] and role["password"]:
+            if have and have["login"] and role["password"] and role["state"] == "present":
                 databases = [
                     database["name"]
-                    for database in wanted["databases"]
+                    for database in present
                     if role["name"] in database["connect"] and database["name"] in current["databases"]
                 ]
                 have["password_right"] = self._try(role["name"], role["password"], (databases or [""])[0])
@@ -206,6 +227,11 @@ class Server:
             # The server frees it with the session at the latest.
             with suppress(PostgresSchemaError):
                 self.query("", "SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+    def _leave(self, database: str) -> None:
+        """A database that anybody is connected to cannot be dropped."""
+        if database in self._connections:
+            self._connections.pop(database).close()
 
     def _connection(self, database: str) -> Any:
         if database not in self._connections:
@@ -268,8 +294,13 @@ class Server:
         except driver.psycopg.Error as error:
             if not connection.closed and not connection.autocommit:
                 connection.rollback()
+            said = running.remedies.get(error.diag.sqlstate or "") or _said(error)
+            if running.undo and not connection.closed:
+                # Where the server is gone as well, the next run will.
+                with suppress(PostgresSchemaError):
+                    self._transaction([running.undo], passwords)
             where = running.database or self.login["host"]
-            raise PostgresSchemaError(f"{where}: {running.text} ({running.why}) failed: {_said(error)}") from error
+            raise PostgresSchemaError(f"{where}: {running.text} ({running.why}) failed: {said}") from error
         finally:
             if not connection.closed:
                 connection.autocommit = True
@@ -323,6 +354,7 @@ def converge(login: dict[str, Any], wanted: Wanted, indexes: bool, check_mode: b
 def predict(login: dict[str, Any], wanted: Wanted, indexes: bool) -> Outcome:
     """What an empty server would take, where there is no way yet to look at the real one."""
     current = empty_server(login["user"])
+    current["extensions"] = {extension: "offered" for item in wanted["databases"] for extension in item["extensions"]}
     if indexes:
         current["databases"] = {item["name"]: fresh_database(item["owner"]) for item in wanted["databases"]}
     plan = _plan(current, wanted, indexes, True)

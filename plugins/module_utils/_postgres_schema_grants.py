@@ -16,10 +16,19 @@ from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_sql 
     name,
     names,
 )
-from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_types import Acl, Current, Relation
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_types import (
+    Acl,
+    Current,
+    Database,
+    Relation,
+    Wanted,
+)
 
-# What a preset allows on each kind of object in a schema.
+# What a preset allows on each kind of object in a schema. The owner needs no grant, and a migrator works as the owner.
+_NOTHING: dict[str, list[str]] = {"schema": [], "table": [], "sequence": []}
 PRESETS: dict[str, dict[str, list[str]]] = {
+    "owner": _NOTHING,
+    "migrator": _NOTHING,
     "read_write": {
         "schema": ["USAGE"],
         "table": ["SELECT", "INSERT", "UPDATE", "DELETE"],
@@ -61,14 +70,12 @@ def relation_changes(
 ) -> list[Statement]:
     """The same for the tables and sequences of one schema, those that lack the same in one statement.
 
-    `presets` is {role: preset, or "" for nothing}; `owner` is the schema's.
+    `presets` is {role: preset, or "" for nothing}; `owner` is the schema's, and by now theirs.
     """
-    groups: dict[tuple[str, str, str, str, tuple[str, ...]], list[Relation]] = {}
+    groups: dict[tuple[str, str, str, tuple[str, ...]], list[Relation]] = {}
     for relation in relations:
         kind = relation["kind"]
         for role, preset in presets.items():
-            if role == relation["owner"]:
-                continue
             wanted = PRESETS[preset][kind] if preset else []
             held = relation["acl"].get(role, [])
             for verb, change in (
@@ -76,9 +83,9 @@ def relation_changes(
                 ("GRANT", [privilege for privilege in wanted if privilege not in held]),
             ):
                 if change:
-                    groups.setdefault((verb, kind, role, relation["owner"], tuple(change)), []).append(relation)
+                    groups.setdefault((verb, kind, role, tuple(change)), []).append(relation)
     statements = []
-    for (verb, kind, role, holder, privileges), found in groups.items():
+    for (verb, kind, role, privileges), found in groups.items():
         parts: dict[str, Part] = {
             "privileges": Raw(", ".join(privileges)),
             "relations": Names(tuple((relation["schema"], relation["name"]) for relation in found)),
@@ -88,7 +95,54 @@ def relation_changes(
             f"{verb} {{privileges}} ON {kind.upper()} {{relations}} {'TO' if verb == 'GRANT' else 'FROM'} {{role}}"
         )
         why = f"{role} {'lacks it' if verb == 'GRANT' else 'has it'}"
-        statements.append(Statement(database, template, parts, why, (owner, holder)))
+        statements.append(Statement(database, template, parts, why, (owner,)))
+    return statements
+
+
+def handed_over(database: str, have: Database, schema: str, owner: str) -> list[Statement]:
+    """To the schema's owner what somebody else made there: migrations can change nothing that they do not own."""
+    statements = []
+    found: list[tuple[str, Part, str]] = [
+        ("TABLE", name(relation["schema"], relation["name"]), relation["owner"])
+        for relation in have["relations"]
+        if relation["schema"] == schema and not relation["linked"]
+    ]
+    found += [
+        (thing["kind"], Raw(thing["identity"]), thing["owner"]) for thing in have["things"] if thing["schema"] == schema
+    ]
+    for kind, what, holder in found:
+        if holder != owner:
+            parts: dict[str, Part] = {"what": what, "owner": name(owner)}
+            template = f"ALTER {kind} {{what}} OWNER TO {{owner}}"
+            statements.append(Statement(database, template, parts, f"it belongs to {holder}", (holder, owner)))
+    return statements
+
+
+def memberships(current: Current, wanted: Wanted) -> list[Statement]:
+    """Migrators become members of the owners that they work as; of no owner is any other declared role a member."""
+    statements: list[Statement] = []
+    owners: dict[str, list[str]] = {}
+    for database in wanted["databases"]:
+        owners.setdefault(database["owner"], [])
+        for schema in database["schemas"]:
+            migrators = [role for role, preset in schema["grants"].items() if preset == "migrator"]
+            if "absent" in (database["state"], schema["state"]):
+                migrators = []
+            owners.setdefault(schema["owner"], []).extend(migrators)
+    managed = [role["name"] for role in wanted["roles"] if role["state"] == "present"]
+    options = " WITH INHERIT TRUE, SET TRUE" if current["version"] >= 160000 else ""
+    for owner, migrators in owners.items():
+        have = current["roles"][owner]["members"] if owner in current["roles"] else {}
+        for role in dict.fromkeys(migrators):
+            if not have.get(role):
+                parts: dict[str, Part] = {"owner": name(owner), "role": name(role)}
+                why = f"{role} works as {owner}"
+                statements.append(Statement("", "GRANT {owner} TO {role}" + options, parts, why))
+        for role in managed:
+            if role in have and role not in migrators:
+                parts = {"owner": name(owner), "role": name(role)}
+                why = f"{role} is no migrator of what {owner} owns"
+                statements.append(Statement("", "REVOKE {owner} FROM {role}", parts, why))
     return statements
 
 
@@ -120,6 +174,10 @@ def borrowed(current: Current, statements: list[Statement], lasting: bool = Fals
         parts,
         "borrowed for the next statements",
         autocommit=lasting,
+        remedies={
+            "42501": f"{master} may not act for {' and '.join(lent)}, which somebody else made; "
+            f"have that one grant it the role WITH ADMIN OPTION, or give what it owns to another role"
+        },
     )
     back = Statement(database, "REVOKE {roles} FROM {master}", parts, "given back", autocommit=lasting)
     before = [_own(current, role, database, lasting) for role in lent]

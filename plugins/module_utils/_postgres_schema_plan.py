@@ -4,20 +4,30 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
-
+from ansible_collections.minato.fleet.plugins.module_utils import _postgres_schema_indexes as indexes_of
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_drop import (
+    drop_database,
+    drop_roles,
+    drop_schema,
+    refusals,
+)
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_grants import (
     PRESETS,
     acl_changes,
     borrowed,
+    handed_over,
+    memberships,
     relation_changes,
     returned,
 )
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_mistakes import mistakes, unknown_roles
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_sql import (
     Part,
     Password,
+    Plan,
     Raw,
     Statement,
+    Text,
     identifiers,
     name,
     names,
@@ -27,8 +37,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_type
     Current,
     Database,
     DatabaseWanted,
-    Index,
-    IndexWanted,
+    Relation,
     Role,
     RoleWanted,
     Schema,
@@ -37,68 +46,33 @@ from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_type
 )
 
 
-class Plan(NamedTuple):
-    """What to run, in order; what a person should know; what makes it impossible (then nothing is run)."""
-
-    statements: list[Statement]
-    warnings: list[str]
-    errors: list[str]
-
-
 def fresh_database(owner: str) -> Database:
     """What CREATE DATABASE leaves: everybody may connect, one empty schema."""
     return Database(
         owner=owner,
         acl={"": ["CONNECT", "TEMPORARY"]},
         search_path={},
+        acting={},
         schemas={"public": Schema(owner="pg_database_owner", acl={"": ["USAGE"]})},
         relations=[],
+        things=[],
         defaults=[],
         extensions={},
         tables=[],
         indexes=[],
+        rows=[],
+        leaned_on={},
     )
-
-
-def mistakes(wanted: Wanted) -> list[str]:
-    """What is wrong with the input whatever the server looks like; empty if nothing."""
-    found = _twice("role", [role["name"] for role in wanted["roles"]])
-    found += _twice("database", [database["name"] for database in wanted["databases"]])
-    found += [
-        f"role {role['name']}: it has a password but login is false; drop the one or set the other"
-        for role in wanted["roles"]
-        if role["password"] and not role["login"]
-    ]
-    login = {role["name"] for role in wanted["roles"] if role["login"]}
-    for database in wanted["databases"]:
-        where = f"database {database['name']}"
-        found += _twice(f"{where}: schema", [schema["name"] for schema in database["schemas"]])
-        found += _twice(f"{where}: index", [f"{index['schema']}.{index['name']}" for index in database["indexes"]])
-        for schema in database["schemas"]:
-            for role, preset in schema["grants"].items():
-                if preset not in PRESETS:
-                    choices = " or ".join(PRESETS)
-                    found.append(f"{where}, schema {schema['name']}: {role} is granted {preset!r}; it can be {choices}")
-            for role in (schema["owner"], *schema["grants"]):
-                if role in login and role not in database["connect"]:
-                    found.append(f"{where}, schema {schema['name']}: {role} could not reach it; add it to connect")
-    return list(dict.fromkeys(found))
 
 
 def plan_objects(current: Current, wanted: Wanted) -> Plan:
     """Roles, databases, schemas and rights: everything but indexes."""
-    errors = mistakes(wanted)
-    errors += _unknown_roles(current, wanted)
-    for item in wanted["databases"]:
-        database = current["databases"].get(item["name"])
-        errors += [
-            f"database {item['name']}: the server does not offer the extension {extension}"
-            for extension in item["extensions"]
-            if database and extension not in database["extensions"]
-        ]
+    errors = mistakes(wanted) + unknown_roles(current, wanted)
+    errors += _extension_errors(current, wanted) + refusals(current, wanted, False)
     if errors:
         return Plan([], [], errors)
-    statements = returned(current) + _roles(current, wanted)
+    present = [item for item in wanted["databases"] if item["state"] == "present"]
+    statements = returned(current) + _roles(current, wanted) + memberships(current, wanted)
     statements += [
         Statement(
             "",
@@ -107,42 +81,68 @@ def plan_objects(current: Current, wanted: Wanted) -> Plan:
             f"database {item['name']} is missing",
             autocommit=True,
         )
-        for item in wanted["databases"]
+        for item in present
         if item["name"] not in current["databases"]
     ]
     managed = {role["name"] for role in wanted["roles"]}
     doors: list[Statement] = []
-    for item in wanted["databases"]:
+    for item in present:
         doors += _doors(current, item, managed)
     statements += borrowed(current, doors)
-    for item in wanted["databases"]:
+    for item in present:
         statements += borrowed(current, _inside(current, item, managed))
-    return Plan(statements, [], [])
+    for item in wanted["databases"]:
+        have = current["databases"].get(item["name"])
+        if have and item["state"] == "absent":
+            statements += borrowed(current, [drop_database(item["name"], have["owner"])], lasting=True)
+    return Plan(statements + drop_roles(current, wanted), [], [])
 
 
 def plan_indexes(current: Current, wanted: Wanted, predict: bool = False) -> Plan:
     """The indexes; `predict` takes a table that is not there for one that a migration will have made."""
-    plan = Plan(returned(current), [], mistakes(wanted))
+    plan = Plan(returned(current), [], mistakes(wanted) + refusals(current, wanted, True))
     for item in wanted["databases"]:
+        if item["state"] == "absent":
+            continue
         database = current["databases"].get(item["name"])
         if database is None:
             database = fresh_database(item["owner"])
             if not predict and item["indexes"]:
                 plan.errors.append(f"database {item['name']} does not exist: run the whole role before its indexes")
                 continue
-        built = _indexes(database, item, predict)
+        built = indexes_of.plan_of(database, item, predict)
         plan.statements.extend(borrowed(current, built.statements, lasting=True))
         plan.warnings.extend(built.warnings)
         plan.errors.extend(built.errors)
     return plan._replace(statements=[]) if plan.errors else plan
 
 
+def _extension_errors(current: Current, wanted: Wanted) -> list[str]:
+    found = []
+    for item in wanted["databases"]:
+        database = current["databases"].get(item["name"])
+        known = database["extensions"] if database else current["extensions"]
+        for extension in item["extensions"] if item["state"] == "present" else ():
+            where = f"database {item['name']}, extension {extension}"
+            reason = {
+                "superuser": f"only a superuser may make it here, and {current['master']} is none; "
+                "ask whoever runs the server to make it, or leave it out",
+                "not allowed": "the server's parameter rds.allowed_extensions does not list it; "
+                "add it there, or leave it out",
+                "": "the server does not have it; install it there, or leave it out",
+            }.get(known.get(extension, ""))
+            if reason:
+                found.append(f"{where}: {reason}")
+    return found
+
+
 def _roles(current: Current, wanted: Wanted) -> list[Statement]:
     statements = []
     for role in wanted["roles"]:
-        statements += _role(current["roles"].get(role["name"]), role)
+        if role["state"] == "present":
+            statements += _role(current["roles"].get(role["name"]), role)
     declared = {role["name"] for role in wanted["roles"]}
-    owners = dict.fromkeys(item["owner"] for item in wanted["databases"])
+    owners = dict.fromkeys(item["owner"] for item in wanted["databases"] if item["state"] == "present")
     for owner in owners:
         if owner not in declared and owner not in current["roles"]:
             statements.append(
@@ -196,7 +196,7 @@ def _doors(current: Current, want: DatabaseWanted, managed: set[str]) -> list[St
     # The master's own door: without it the next run could not look inside.
     connect = {*want["connect"], master} - {owner}
     allowed: Acl = {"": [], **{role: ["CONNECT"] if role in connect else [] for role in sorted(managed | connect)}}
-    limits: Acl = {**{role: ["CONNECT"] for role in allowed}, "": ["CONNECT", "TEMPORARY"]}
+    limits: Acl = {**{role: ["CONNECT", "CREATE", "TEMPORARY"] for role in allowed}, master: ["CONNECT"]}
     target: dict[str, Part] = {"database": name(database)}
     statements += acl_changes("", "DATABASE {database}", target, (owner,), acl, allowed, limits)
     for role, path in want["search_path"].items():
@@ -206,6 +206,18 @@ def _doors(current: Current, want: DatabaseWanted, managed: set[str]) -> list[St
             statements.append(
                 Statement("", "ALTER ROLE {role} IN DATABASE {database} SET search_path = {path}", parts, why)
             )
+    acting = {
+        role: schema["owner"]
+        for schema in want["schemas"]
+        for role, preset in schema["grants"].items()
+        if preset == "migrator" and schema["state"] == "present"
+    }
+    for role in sorted(managed | set(acting)):
+        parts = {"role": name(role), "database": name(database), "owner": Text(acting.get(role, ""))}
+        if have["acting"].get(role) != acting.get(role):
+            change = "SET role = {owner}" if role in acting else "RESET role"
+            why = f"what {role} makes there is {acting[role]}'s" if role in acting else f"{role} works as itself there"
+            statements.append(Statement("", "ALTER ROLE {role} IN DATABASE {database} " + change, parts, why))
     return statements
 
 
@@ -222,12 +234,19 @@ def _inside(current: Current, want: DatabaseWanted, managed: set[str]) -> list[S
             database, "SCHEMA {schema}", parts, (holder,), public["acl"], {"": []}, {"": ["CREATE"]}
         )
     for extension in want["extensions"]:
-        if not have["extensions"].get(extension):
+        if have["extensions"].get(extension) != "installed":
             parts = {"extension": name(extension)}
             why = f"extension {extension} is missing"
-            statements.append(Statement(database, "CREATE EXTENSION {extension} SCHEMA public", parts, why, (owner,)))
+            remedies = {"42501": "the server lets only superusers make it; ask whoever runs it, or leave it out"}
+            template = "CREATE EXTENSION {extension} SCHEMA public"
+            statements.append(Statement(database, template, parts, why, (owner,), remedies=remedies))
     for schema in want["schemas"]:
-        statements += _schema(have, database, owner, schema, managed)
+        found = have["schemas"].get(schema["name"])
+        if schema["state"] == "present":
+            statements += _schema(have, database, owner, schema, managed)
+        elif found:
+            holder = owner if found["owner"] == "pg_database_owner" else found["owner"]
+            statements.append(drop_schema(database, schema["name"], holder))
     return statements
 
 
@@ -254,9 +273,18 @@ def _schema(
     def allowed(kind: str) -> Acl:
         return {role: PRESETS[preset][kind] if preset else [] for role, preset in presets.items()}
 
-    acl = found["acl"] if found else {}
+    acl = dict(found["acl"]) if found else {}
+    if found and found["owner"] != owner:
+        # With a new owner, PostgreSQL moves the old one's rights to it.
+        acl.pop(found["owner"], None)
     statements += acl_changes(database, "SCHEMA {schema}", parts, (owner,), acl, allowed("schema"))
-    relations = [relation for relation in have["relations"] if relation["schema"] == schema]
+    statements += handed_over(database, have, schema, owner)
+    relations: list[Relation] = [
+        # As with those on the schema.
+        {**relation, "acl": {role: held for role, held in relation["acl"].items() if role != relation["owner"]}}
+        for relation in have["relations"]
+        if relation["schema"] == schema
+    ]
     statements += relation_changes(database, owner, relations, presets)
     for kind in ("table", "sequence"):
         defaults = [d["acl"] for d in have["defaults"] if (d["schema"], d["owner"], d["kind"]) == (schema, owner, kind)]
@@ -269,126 +297,16 @@ def _schema(
             allowed(kind),
             before="ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} ",
         )
-    return statements
-
-
-def _indexes(have: Database, want: DatabaseWanted, predict: bool) -> Plan:
-    plan = Plan([], [], [])
-    tables = {(table["schema"], table["name"]): table for table in have["tables"]}
-    found = {(index["schema"], index["name"]): index for index in have["indexes"]}
-    owners = {schema["name"]: schema["owner"] for schema in want["schemas"]}
-    for index in want["indexes"]:
-        schema = index["schema"]
-        table = tables.get((schema, index["table"]))
-        what = f"index {schema}.{index['name']} in {want['name']}"
-        if table is None and not predict:
-            plan.errors.append(f"{what}: there is no table {schema}.{index['table']}; have the migrations been run?")
-            continue
-        owner = table["owner"] if table else owners.get(schema, want["owner"])
-        needs = tuple(dict.fromkeys([owner, table["schema_owner"] if table else owner]))
-        present = found.get((schema, index["name"]))
-        if present and present["building"]:
-            plan.warnings.append(f"{what} is being built by another session; left alone")
-        elif present and present["valid"]:
-            _compare(plan, what, present, index)
-        else:
-            plan.statements.extend(_build(want["name"], index, present, needs))
-    return plan
-
-
-def _build(database: str, want: IndexWanted, present: Index | None, needs: Sequence[str]) -> list[Statement]:
-    """Without a lock that writers would wait for. A half-built index is of no use to anybody and goes first."""
-    index = f"{want['schema']}.{want['name']}"
-    statements = []
-    if present:
-        statements.append(
-            Statement(
+    for default in have["defaults"]:
+        if default["schema"] == schema and default["owner"] in managed - {owner}:
+            former: dict[str, Part] = {"schema": name(schema), "owner": name(default["owner"])}
+            statements += acl_changes(
                 database,
-                "DROP INDEX CONCURRENTLY {index}",
-                {"index": name(want["schema"], want["name"])},
-                f"index {index} is invalid: its making was interrupted",
-                tuple(needs),
-                autocommit=True,
+                f"{default['kind'].upper()}S",
+                former,
+                (default["owner"],),
+                default["acl"],
+                {role: [] for role in default["acl"]},
+                before="ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} ",
             )
-        )
-    parts: dict[str, Part] = {
-        "name": name(want["name"]),
-        "table": name(want["schema"], want["table"]),
-        "columns": names(want["columns"]),
-    }
-    template = f"CREATE{' UNIQUE' if want['unique'] else ''} INDEX CONCURRENTLY {{name}} ON {{table}} ({{columns}})"
-    if want["where"]:
-        template += " WHERE {where}"
-        parts["where"] = Raw(want["where"])
-    why = f"index {index} is {'made again' if present else 'missing'}"
-    return [*statements, Statement(database, template, parts, why, tuple(needs), autocommit=True)]
-
-
-def _compare(plan: Plan, what: str, present: Index, want: IndexWanted) -> None:
-    """An index of that name is there and valid: is it the one that is wanted? It is never replaced unasked."""
-    columns = [_column(column) for column in present["columns"]]
-    where = want["where"] or ""
-    differences = []
-    if present["table"] != want["table"]:
-        differences.append(f"it is on table {present['table']}, not {want['table']}")
-    if columns != want["columns"]:
-        differences.append(f"it is on ({', '.join(columns)}), not ({', '.join(want['columns'])})")
-    if present["unique"] != want["unique"]:
-        differences.append(f"it is {'unique' if present['unique'] else 'not unique'}")
-    if bool(present["where"]) != bool(where):
-        differences.append(f"it is {'partial' if present['where'] else 'not partial'}")
-    if differences:
-        plan.errors.append(
-            f"{what}: {'; '.join(differences)}; give the new one another name, or drop the old one yourself"
-        )
-    elif _predicate(present["where"]) != _predicate(where):
-        plan.warnings.append(
-            f"{what}: the server spells its predicate {present['where']}, the input {where}; "
-            "if they mean the same, write it as the server does, else give the new one another name"
-        )
-
-
-def _column(text: str) -> str:
-    """The name behind PostgreSQL's spelling of an indexed column; an expression stays as it is."""
-    found = identifiers(text)
-    return found[0] if len(found) == 1 and "(" not in text else text
-
-
-def _predicate(text: str) -> str:
-    """The predicate without what its spelling leaves open: outer brackets, space, case."""
-    text = " ".join(text.lower().split())
-    while text.startswith("(") and text.endswith(")") and _encloses(text):
-        text = text[1:-1].strip()
-    return text
-
-
-def _encloses(text: str) -> bool:
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return position == len(text) - 1
-    return False
-
-
-def _unknown_roles(current: Current, wanted: Wanted) -> list[str]:
-    """Roles that are named somewhere, declared nowhere and not on the server."""
-    known = {*current["roles"], current["master"], *(role["name"] for role in wanted["roles"])}
-    known.update(database["owner"] for database in wanted["databases"])
-    found = []
-    for database in wanted["databases"]:
-        where = f"database {database['name']}"
-        places = {f"{where}, connect": database["connect"], f"{where}, search_path": list(database["search_path"])}
-        for schema in database["schemas"]:
-            places[f"{where}, schema {schema['name']}"] = [schema["owner"], *schema["grants"]]
-        found += [
-            f"{place}: there is no role {role}; declare it among the roles"
-            for place, roles in places.items()
-            for role in roles
-            if role not in known
-        ]
-    return found
-
-
-def _twice(what: str, values: list[str]) -> list[str]:
-    return [f"{what} {value} is listed twice" for value in dict.fromkeys(values) if values.count(value) > 1]
+    return statements

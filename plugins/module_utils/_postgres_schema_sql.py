@@ -46,7 +46,8 @@ Part = Union[Names, Text, Password, Raw]
 @dataclass
 class Statement:
     """One change. `needs` are the roles whose rights the master must hold while it runs; `autocommit` statements
-    cannot run in a transaction, all others of one step share one. `database` "" is the one logged in to."""
+    cannot run in a transaction, all others of one step share one. `database` "" is the one logged in to. `remedies`
+    are what to do about it, for what the server may answer, by its SQLSTATE; `undo` is run where it fails."""
 
     database: str
     template: str
@@ -54,10 +55,20 @@ class Statement:
     why: str
     needs: tuple[str, ...] = ()
     autocommit: bool = False
+    remedies: dict[str, str] = field(default_factory=dict)
+    undo: Statement | None = None
     text: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.text = self.template.format(**{name: shown(part) for name, part in self.parts.items()})
+
+
+class Plan(NamedTuple):
+    """What to run, in order; what a person should know; what makes it impossible (then nothing is run)."""
+
+    statements: list[Statement]
+    warnings: list[str]
+    errors: list[str]
 
 
 def name(*parts: str) -> Names:

@@ -19,11 +19,16 @@ description:
     for indexes, which cannot be made in one, the grant has a form by which the next run finds it, should this one be
     killed.
   - Whoever is declared in O(roles) holds on the databases and schemas in O(databases) exactly what is declared there.
-    Roles, databases, schemas and rights that are not named are left alone. Nothing is dropped but the invalid leftovers
-    of an interrupted index.
+    Roles, databases, schemas and rights that are not named are left alone.
+  - What has the state V(absent) is dropped, if O(confirm_drop) names it as well. For a database or a schema there has
+    to be a fresh dump, too, with the rows of all of its tables; a role must own nothing and have no rights but those
+    described. Otherwise each reason is told in one sentence, and nothing is changed.
+  - Driver, login parameters and the server's version come from the code of the collection C(community.postgresql). Its
+    modules are not called, as each takes a connection and a round trip for every single object.
   - Needs PostgreSQL 15 or later.
 requirements:
   - psycopg2 >= 2.8 or psycopg >= 3.1 on the host that runs the module
+  - pg_restore there, of the dump's version or later, to drop a database or a schema
 options:
   login_host:
     description:
@@ -95,6 +100,12 @@ options:
           - How many connections it may hold at a time; V(-1) is any number.
         type: int
         default: -1
+      state:
+        description:
+          - V(absent) drops it. One that owns something is refused, with the list of it.
+        type: str
+        choices: [present, absent]
+        default: present
   databases:
     description:
       - Databases and what is in them.
@@ -107,6 +118,16 @@ options:
           - Name of the database. A missing one is made in UTF-8.
         type: str
         required: true
+      state:
+        description:
+          - V(absent) drops it, after a dump; the rest of its entry then says nothing. One in use is refused.
+        type: str
+        choices: [present, absent]
+        default: present
+      dump:
+        description:
+          - File, on the host that runs the module, with a dump of it that C(pg_restore) can read. Needed to drop it.
+        type: path
       owner:
         description:
           - Role that owns it. A missing one is made, without login.
@@ -120,7 +141,7 @@ options:
         default: []
       extensions:
         description:
-          - Extensions to have, in the schema C(public).
+          - Extensions to have, in the schema C(public). One that the master may not make is refused.
         type: list
         elements: str
         default: []
@@ -136,16 +157,30 @@ options:
               - Name of the schema.
             type: str
             required: true
+          state:
+            description:
+              - V(absent) drops it with all that is in it, after a dump. One that other schemas need is refused.
+            type: str
+            choices: [present, absent]
+            default: present
+          dump:
+            description:
+              - File, on the host that runs the module, with a dump of the database that C(pg_restore) can read. Needed
+                to drop the schema.
+            type: path
           owner:
             description:
-              - Role that owns it, the one that runs the migrations. What it will make there is granted in advance.
+              - Role that owns the schema and all that is in it; what others made there is handed over to it. What it
+                will make is granted in advance.
+              - Needed, unless somebody is granted V(owner).
             type: str
-            required: true
           grants:
             description:
-              - What other roles may do with all tables and sequences there, present and future, as C(role) to preset.
-              - The presets are V(read_write) (select, insert, update, delete, use of sequences) and V(read_only)
-                (select).
+              - What roles may do with all tables and sequences there, present and future, as C(role) to preset.
+              - V(owner) is another way to write O(databases[].schemas[].owner).
+              - A V(migrator) is a member of the owner and works as it from its login on, in the whole database; so what
+                it makes is the owner's.
+              - V(read_write) is select, insert, update, delete and the use of sequences, V(read_only) is select.
             type: dict
             default: {}
       search_path:
@@ -156,7 +191,8 @@ options:
       indexes:
         description:
           - Indexes, made with C(CONCURRENTLY). An invalid one, left by an interrupted run, is made again. A valid one
-            of that name with other columns is an error; it is not replaced.
+            of that name with other columns is an error; it is not replaced. One that cannot be made, because rows have
+            the same values, leaves nothing behind.
         type: list
         elements: dict
         default: []
@@ -176,12 +212,30 @@ options:
               - Table to index. In check mode a missing one is taken for one that a migration will have made.
             type: str
             required: true
+          state:
+            description:
+              - V(absent) drops it, with C(CONCURRENTLY). One that a constraint is made of is refused.
+            type: str
+            choices: [present, absent]
+            default: present
+          method:
+            description:
+              - Access method.
+            type: str
+            default: btree
           columns:
             description:
-              - Columns, in order.
+              - Columns, in order. What is more than a name is SQL, taken as it is, such as V(lower(mail)),
+                V(made_at DESC) or V(name public.gin_trgm_ops).
             type: list
             elements: str
             required: true
+          include:
+            description:
+              - Further columns that it carries along, so that a query needs not look at the table.
+            type: list
+            elements: str
+            default: []
           unique:
             description:
               - Whether no two rows may have the same values there.
@@ -192,6 +246,17 @@ options:
               - SQL predicate of a partial index, taken as it is. Empty for a whole one.
             type: str
             default: ""
+  confirm_drop:
+    description:
+      - What may be dropped, each as V(database shop), V(schema shop.sales), V(role app) or V(index shop.sales.open).
+    type: list
+    elements: str
+    default: []
+  dump_max_age:
+    description:
+      - How old a dump may be, in seconds, by its own word and by its file's time.
+    type: int
+    default: 3600
 notes:
   - Rights on a schema hold for all its tables alike. A migration that takes a right from a single table is overruled by
     the next run.
@@ -234,6 +299,18 @@ EXAMPLES = r"""
     ca_cert: /usr/local/share/ca-certificates/medical-db.crt
     scope: indexes
     databases: *databases
+
+- name: Drop what is not needed any more, after a dump
+  minato.fleet.postgres_schema:
+    login_host: db.medical.test
+    login_user: dbmaster
+    login_password: "{{ vault_dbmaster }}"
+    ca_cert: /usr/local/share/ca-certificates/medical-db.crt
+    roles:
+      - {name: old_user, state: absent}
+    databases:
+      - {name: old_system, owner: old_system_owner, state: absent, dump: /var/backups/old_system.dump}
+    confirm_drop: [role old_user, database old_system]
 """
 
 RETURN = r"""
@@ -283,27 +360,36 @@ from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema impo
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_sql import Statement
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_types import Wanted
 
+STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 ROLE = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "no_log": True},
     "login": {"type": "bool", "default": True},
     "connection_limit": {"type": "int", "default": -1},
+    "state": STATE,
 }
 SCHEMA = {
     "name": {"type": "str", "required": True},
-    "owner": {"type": "str", "required": True},
+    "state": STATE,
+    "dump": {"type": "path"},
+    "owner": {"type": "str"},
     "grants": {"type": "dict", "default": {}},
 }
 INDEX = {
     "name": {"type": "str", "required": True},
     "schema": {"type": "str", "required": True},
     "table": {"type": "str", "required": True},
+    "state": STATE,
+    "method": {"type": "str", "default": "btree"},
     "columns": {"type": "list", "elements": "str", "required": True},
+    "include": {"type": "list", "elements": "str", "default": []},
     "unique": {"type": "bool", "default": False},
     "where": {"type": "str", "default": ""},
 }
 DATABASE = {
     "name": {"type": "str", "required": True},
+    "state": STATE,
+    "dump": {"type": "path"},
     "owner": {"type": "str", "required": True},
     "connect": {"type": "list", "elements": "str", "default": []},
     "extensions": {"type": "list", "elements": "str", "default": []},
@@ -326,6 +412,8 @@ ARGUMENTS = {
     "scope": {"type": "str", "choices": ["objects", "indexes"], "default": "objects"},
     "roles": {"type": "list", "elements": "dict", "default": [], "options": ROLE},
     "databases": {"type": "list", "elements": "dict", "default": [], "options": DATABASE},
+    "confirm_drop": {"type": "list", "elements": "str", "default": []},
+    "dump_max_age": {"type": "int", "default": 3600},
 }
 
 
@@ -353,7 +441,10 @@ def outcome(module: AnsibleModule) -> Outcome:
         "ssl_mode": given["ssl_mode"],
         "ca_cert": given["ca_cert"],
     }
-    wanted = cast(Wanted, {"roles": given["roles"], "databases": given["databases"]})
+    wanted = cast(Wanted, {key: given[key] for key in ("roles", "databases", "confirm_drop", "dump_max_age")})
+    for schema in (schema for database in wanted["databases"] for schema in database["schemas"]):
+        granted = [role for role, preset in schema["grants"].items() if preset == "owner"]
+        schema["owner"] = schema["owner"] or (granted or [""])[0]
     indexes = given["scope"] == "indexes"
     lacking = ""
     if not HAS_PSYCOPG:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.minato.fleet.plugins.module_utils import _postgres_schema as server
+from ansible_collections.minato.fleet.plugins.module_utils import _postgres_schema_dump as dumps
 from ansible_collections.minato.fleet.plugins.module_utils import _postgres_schema_sql as sql
+from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_indexes import index_lists
 from ansible_collections.minato.fleet.plugins.module_utils._postgres_schema_plan import plan_indexes, plan_objects
 
 DATA = yaml.safe_load(Path(__file__).with_name("postgres_schema_cases.yml").read_text(encoding="utf-8"))
@@ -24,7 +27,8 @@ def merged(base: Any, change: Any) -> Any:
 
 
 @pytest.mark.parametrize("case", DATA["cases"], ids=lambda case: case["name"])
-def test_plan(case: dict[str, Any]) -> None:
+def test_plan(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
     current = merged(DATA["states"][case.get("state", "settled")], case.get("current", {}))
     wanted = merged(DATA["wanted"], case.get("wanted", {}))
     if case.get("scope") == "indexes":
@@ -70,3 +74,30 @@ def test_names_and_constants_are_quoted_where_they_must_be() -> None:
     parts: dict[str, sql.Part] = {"one": sql.name("Staff", 'a"b'), "two": sql.Text("it's"), "three": sql.Password("x")}
     statement = sql.Statement("", "{one} {two} {three}", parts, "")
     assert statement.text == "\"Staff\".\"a\"\"b\" 'it''s' '********'"
+
+
+@pytest.mark.parametrize("case", DATA["definitions"], ids=lambda case: case["text"])
+def test_columns_are_read_from_the_definition_of_an_index(case: dict[str, Any]) -> None:
+    assert index_lists(case["text"]) == (case["columns"], case["include"])
+
+
+@pytest.mark.parametrize("case", DATA["dumps"], ids=lambda case: case["name"])
+def test_dump_is_known_from_its_list_of_contents(case: dict[str, Any]) -> None:
+    made = case["dump"]["made"]
+    if isinstance(made, list):
+        made = time.mktime((*made, 0, 0, -1))
+    assert dumps.parsed(case["listed"], case["changed"]) == {**case["dump"], "made": made}
+
+
+def test_dump_needs_pg_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "dump").write_text("PGDMP", encoding="utf-8")
+    assert "pg_restore is missing on this host" in dumps.read_dump(str(tmp_path / "dump"))["problem"]
+
+
+def test_server_that_is_too_old_is_refused() -> None:
+    """None is at hand to try it on."""
+    old = server.Server({"host": "db.test"}, indexes=False)
+    old._version = 140011
+    with pytest.raises(server.PostgresSchemaError, match=r"is 14\.11; this needs 15 or later: upgrade the server"):
+        old.version()
