@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-from ansible_collections.minato.fleet.tests.aws import dns
 from ansible_collections.minato.fleet.tests.aws.fleet_items import FleetError
 from ansible_collections.minato.fleet.tests.aws.server import serve
 
@@ -32,11 +31,14 @@ def main() -> None:
         server = serve(arguments.host, arguments.port, arguments.fleet)
     except (FleetError, OSError) as error:
         sys.exit(str(error))
-    listener = dns.listen(*arguments.dns.rsplit(":", 1)) if arguments.dns else None
+    if arguments.dns:
+        from ansible_collections.minato.fleet.tests.aws import dns  # here: it needs moto's Route 53 and time
+
+        listener = dns.listen(*arguments.dns.rsplit(":", 1))
     print(f"cloud ready: http://{arguments.host}:{server.server_port}", flush=True)
     if arguments.background:
         detach(arguments.background)
-    if listener:
+    if arguments.dns:
         dns.serve(listener)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
