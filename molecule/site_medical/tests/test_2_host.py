@@ -50,12 +50,23 @@ def test_the_deployed_release_passes_its_own_tests(app_host: Any) -> None:
     assert "# fail 0" in app_host.run_expect([0], f"{AS_THE_APP} sh -c '{command}'").stdout
 
 
-def test_only_the_web_listens_to_the_world(app_host: Any) -> None:
+def test_only_ssh_and_the_web_listen_to_the_world(app_host: Any) -> None:
     listening = app_host.check_output("ss -Hltn").splitlines()
     addresses = {line.split()[3] for line in listening}
     world = {address.rsplit(":", 1)[1] for address in addresses if not address.startswith(("127.", "[::1]"))}
-    assert world == {"80", "443"}
+    assert world == {"22", "80", "443"}
     assert "127.0.0.1:3000" in addresses
+
+
+def test_the_firewall_keeps_what_is_not_declared_inside(app_host: Any, db_host: Any) -> None:
+    app_host.check_output("systemd-run --quiet --unit=undeclared python3 -m http.server 8099")
+    try:
+        app_host.check_output("for i in $(seq 50); do ss -Hltn | grep -q :8099 && exit; sleep 0.1; done; false")
+        address = app_host.check_output("hostname -I").split()[0]
+        reached = {port: db_host.run(f"timeout 2 bash -c '</dev/tcp/{address}/{port}'").rc for port in (443, 8099)}
+        assert reached == {443: 0, 8099: 124}
+    finally:
+        app_host.check_output("systemctl stop undeclared")
 
 
 def test_no_secret_outside_its_file(app_host: Any, secrets: dict[str, str]) -> None:
