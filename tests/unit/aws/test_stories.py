@@ -71,3 +71,11 @@ def test_every_operation_is_in_a_story() -> None:
         "UpdateDomainEntry",
     }  # test_lightsail.py
     assert set(OPERATIONS) - told == alone
+
+
+def test_a_resource_has_fifty_tags_at_most(cloud: str) -> None:
+    fleet.load(fleet.checked(FLEET), lambda *_: None)
+    tags = [{"key": f"key-{number}", "value": ""} for number in range(45)]
+    assert send(cloud, "TagResource", {"resourceName": "web-1", "tags": tags})[0] == 200
+    status, answer = send(cloud, "TagResource", {"resourceName": "web-1", "tags": [{"key": "one-more"}]})
+    assert (status, answer["message"]) == (400, "51 tags are more than the 50 that a resource can have.")
