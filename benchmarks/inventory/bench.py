@@ -1,0 +1,212 @@
+"""Both inventory plugins in turn, as whole processes, on the same recorded answers: medians and ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import boto3
+import replay
+import yaml
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+ONLY = os.environ.get("CASES", "")
+KEPT = Path(".ansible/bench-inventory")
+HERE = Path(__file__).parent
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true"}
+# Lightsail's own come first, so that the mixed fleet has them.
+_KNOWN = boto3.session.Session()
+REGIONS = sorted(
+    _KNOWN.get_available_regions("ec2"),
+    key=lambda one: (one not in _KNOWN.get_available_regions("lightsail"), one != "us-east-1", one),
+)
+PLUGINS = {"ours": ("minato.fleet.aws_fleet", "fleet.yml"), "aws_ec2": ("amazon.aws.aws_ec2", "aws_ec2.yml")}
+COMMANDS = {"list": ["ansible-inventory", "--list"], "list-hosts": ["ansible", "all", "--list-hosts"]}
+
+
+class Ran(t.NamedTuple):
+    """One process: how long it took, of that in Python itself, and how much memory at most."""
+
+    seconds: float
+    cpu: float
+    megabytes: float
+
+
+def main() -> None:
+    cases = [case for case in yaml.safe_load((HERE / "cases.yml").read_text())["cases"] if ONLY in case["name"]]
+    rows = []
+    for case in cases:
+        rows.append(measure(case))
+        print(f"{case['name']}: " + ", ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / "results.json").write_text(
+        json.dumps(dict(zip([case["name"] for case in cases], rows, strict=True)), indent=1)
+    )
+    print(f"\nmedians of {ROUNDS}\n")
+    table(cases, rows)
+
+
+def table(cases: list[dict[str, t.Any]], rows: list[dict[str, float]]) -> None:
+    """The figures as they stand in docs/inventory.md."""
+    print("| case | aws_ec2 | aws_fleet | ratio | asked | memory aws_ec2 | memory aws_fleet |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for case, row in zip(cases, rows, strict=True):
+        cells = [case["name"]]
+        cells.append(f"{row['aws_ec2']:.2f} s" if "aws_ec2" in row else "-")
+        cells.append(f"{row['ours']:.2f} s")
+        cells.append(f"{row['aws_ec2'] / row['ours']:.1f} x" if "aws_ec2" in row else "-")
+        cells.append(f"{case['asked']} x" if "asked" in case else "-")
+        cells.append(f"{row['aws_ec2 MB']:.0f} MB" if "aws_ec2 MB" in row else "-")
+        cells.append(f"{row['ours MB']:.0f} MB")
+        print(f"| {' | '.join(cells)} |")
+
+
+def measure(case: dict[str, t.Any]) -> dict[str, float]:
+    """Record if need be, then run the plugins in turn."""
+    plugins = [case["only"]] if "only" in case else list(PLUGINS)
+    answers = recorded(case, plugins)
+    server = replay.Replay(answers, latency=case.get("latency", 0.0))
+    port = server.listen()
+    with tempfile.TemporaryDirectory() as directory:
+        files = {name: write(case, name, Path(directory), port) for name in plugins}
+        if case.get("cache"):
+            for file in files.values():
+                run(case, file)
+            server.calls = 0
+        ran: dict[str, list[Ran]] = {name: [] for name in plugins}
+        for _round in range(ROUNDS):
+            for name, file in files.items():
+                ran[name].append(run(case, file))
+        if case.get("cache") and server.calls:
+            sys.exit(f"{case['name']}: a warm run made {server.calls} calls.")
+    found: dict[str, float] = {}
+    for name, those in ran.items():
+        found[name] = round(statistics.median(one.seconds for one in those), 3)
+        found[f"{name} CPU"] = round(statistics.median(one.cpu for one in those), 3)
+        found[f"{name} MB"] = round(statistics.median(one.megabytes for one in those), 1)
+    return found
+
+
+def run(case: dict[str, t.Any], file: Path) -> Ran:
+    """One process, from its start to its end."""
+    command, *arguments = COMMANDS[case["command"]]
+    environment = {
+        **os.environ,
+        **KEYS,
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+    }
+    # The children's peak is that of the largest so far: each is measured by a small parent of its own.
+    began = time.monotonic()
+    child = subprocess.Popen(
+        [command, "-i", str(file), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    errors = child.stderr.read() if child.stderr else ""
+    _pid, status, usage = os.wait4(child.pid, 0)
+    seconds = time.monotonic() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"{case['name']}: {file.name} failed:\n{errors}")
+    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def write(case: dict[str, t.Any], name: str, directory: Path, port: int) -> Path:
+    """The plugin's inventory file."""
+    plugin, suffix = PLUGINS[name]
+    said: dict[str, t.Any] = {"plugin": plugin, "endpoint_url": f"http://127.0.0.1:{port}", **case["file"]}
+    if case.get("regions") == "all":
+        said["region"] = "us-east-1"
+    else:
+        said["regions"] = regions(case)[: case.get("ask")]
+    if name == "ours":
+        said["services"] = [
+            service for service in ("lightsail", "ec2", "lightsail_database", "rds") if service in case["hosts"]
+        ]
+        if case.get("regions") == "all":
+            said["regions"] = ["all"]
+    if case.get("cache"):
+        said.update(cache=True, cache_plugin="ansible.builtin.jsonfile", cache_connection=str(directory / name))
+    path = directory / f"{name}.{suffix}"
+    path.write_text(yaml.safe_dump(said))
+    return path
+
+
+def regions(case: dict[str, t.Any]) -> list[str]:
+    """The regions in which a case has hosts."""
+    count = case.get("regions", 1)
+    return REGIONS[: 1 if count == "all" else count]
+
+
+def recorded(case: dict[str, t.Any], plugins: list[str]) -> Path:
+    """The file of a case's answers, made on the emulated cloud if there is none."""
+    key = f"{case['hosts']}-{case.get('regions', 1)}-{case.get('ask', '')}"
+    file = KEPT / ("".join(letter for letter in key if letter.isalnum() or letter == "-") + ".pickle")
+    if file.exists():
+        return file
+    with tempfile.TemporaryDirectory() as directory:
+        fleet = Path(directory) / "fleet.yml"
+        fleet.write_text(yaml.safe_dump(fleet_of(case)))
+        cloud = subprocess.Popen(
+            [sys.executable, "-m", "ansible_collections.minato.fleet.tests.aws", "--port", "0", "--fleet", str(fleet)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": ".ansible/collections"},
+        )
+        try:
+            ready = cloud.stdout.readline() if cloud.stdout else ""
+            server = replay.Replay(file, upstream=ready.split()[-1])
+            port = server.listen()
+            for name in plugins:
+                run(case, write({**case, "cache": False}, name, Path(directory), port))
+            server.save()
+        finally:
+            cloud.terminate()
+            cloud.wait()
+    return file
+
+
+def fleet_of(case: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The hosts of a case, spread over its regions."""
+    found: dict[str, t.Any] = {}
+    places = regions(case)
+    for service, count in case["hosts"].items():
+        for number in range(count):
+            region = found.setdefault(places[number % len(places)], {})
+            tags = {
+                "env": ("production", "staging")[number % 2],
+                "host_type": "node web",
+                "apps": "medical-api",
+                "Role": f"role{number % 20}",
+            }
+            item: dict[str, t.Any] = {"name": f"{service.replace('_', '-')}-{number:05d}"}
+            if service == "ec2":
+                region.setdefault("ec2", {"instances": []})["instances"].append(
+                    {**item, "tags": tags, "type": ("t3.micro", "t3.small", "m5.large")[number % 3]}
+                )
+            elif service == "lightsail":
+                more = {"auto_snapshot": "18:00", "auto_snapshot_ages": [29, 5]} if number % 4 == 0 else {}
+                region.setdefault("lightsail", {}).setdefault("instances", []).append({**item, "tags": tags, **more})
+            elif service == "rds":
+                region.setdefault("rds", {"databases": []})["databases"].append({**item, "engine": "postgres"})
+            else:
+                region.setdefault("lightsail", {}).setdefault("databases", []).append(item)
+    return {"regions": found}
+
+
+if __name__ == "__main__":
+    # One process at a time, and none of them in the way of others.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()
