@@ -19,24 +19,30 @@ def megabytes(size: str) -> int:
     return int(size[:-1]) * MEGABYTES[size[-1]]
 
 
+def _names(value: t.Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in value or [])
+
+
 @dataclass(frozen=True)
 class Host:
-    """One host: its name, its groups, the names of its apps, and its RAM in MB (None where nobody knows it)."""
+    """One host: its name and groups, the names of its apps and of those under maintenance (which may be other hosts'),
+    and its RAM in MB (None where nobody knows it)."""
 
     name: str
     groups: tuple[str, ...]
     app_names: tuple[str, ...]
+    maintenance: tuple[str, ...]
     memory_mb: int | None
 
     @classmethod
     def of(cls, name: str, variables: t.Mapping[str, t.Any]) -> Host:
         """From the host's variables."""
         memory = variables.get("fleet_memory_mb") or (variables.get("ansible_facts") or {}).get("memtotal_mb")
-        apps = variables.get("fleet_app_names") or []
         return cls(
             name=name,
-            groups=tuple(str(group) for group in variables.get("group_names") or []),
-            app_names=tuple(str(app) for app in apps),
+            groups=_names(variables.get("group_names")),
+            app_names=_names(variables.get("fleet_app_names")),
+            maintenance=_names(variables.get("fleet_maintenance_apps")),
             memory_mb=memory,
         )
 

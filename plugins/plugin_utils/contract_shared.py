@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Host, Rule
 
@@ -35,6 +36,13 @@ def domains(fleet: Fleet) -> Iterator[str]:
 
 def _and(names: set[str]) -> str:
     return " and ".join(sorted(names))
+
+
+def maintenance(fleet: Fleet) -> Iterator[str]:
+    named = dict.fromkeys(name for host in fleet.hosts for name in host.maintenance)
+    for name in named:
+        if name not in fleet.by_name:
+            yield f"fleet_maintenance_apps: {catalog.unknown_app(name, fleet.by_name)}"
 
 
 def generated_secrets(fleet: Fleet) -> Iterator[str]:
@@ -116,4 +124,12 @@ def _database_apps(fleet: Fleet) -> list[App]:
     return [app for app in fleet.used if "database" in app]
 
 
-RULES: tuple[Rule, ...] = (domains, generated_secrets, reserved_database_names, schema_owners, user_passwords, pools)
+RULES: tuple[Rule, ...] = (
+    domains,
+    maintenance,
+    generated_secrets,
+    reserved_database_names,
+    schema_owners,
+    user_passwords,
+    pools,
+)

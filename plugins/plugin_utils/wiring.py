@@ -197,9 +197,21 @@ def hosts(apps: list[App]) -> list[str]:
     return list(dict.fromkeys(route["host"] for app in apps for route in app["routes"]))
 
 
-def nginx_upstreams(apps: list[App]) -> list[Item]:
-    """Input of the role nginx: one upstream for each app that has a route."""
-    return [{"name": app["name"], "servers": [f"127.0.0.1:{app['port']}"]} for app in apps if app["routes"]]
+def nginx_upstreams(apps: list[App], maintenance: t.Sequence[str] = ()) -> list[Item]:
+    """Input of the role nginx: one upstream for each app that has a route.
+
+    Args:
+        maintenance: Names of the apps that are under maintenance.
+    """
+    return [
+        {
+            "name": app["name"],
+            "servers": [f"127.0.0.1:{app['port']}"],
+            "maintenance": app["name"] in maintenance,
+        }
+        for app in apps
+        if app["routes"]
+    ]
 
 
 def nginx_sites(apps: list[App], hsts_max_age: int = 300) -> list[Item]:
@@ -225,6 +237,10 @@ def _nginx_route(app: App, route: Item) -> Item:
         "strip_prefix": route["strip_prefix"],
         "max_body_size": route["max_body_size"],
         "read_timeout": route["read_timeout"],
+        "websocket_timeout": route["websocket_timeout"],
+        "rate_limit": route["rate_limit"],
+        "rate_burst": route["rate_burst"],
+        "allow": route["allow"],
     }
 
 

@@ -23,7 +23,7 @@ def fleet() -> dict[str, t.Any]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["filter"])
 def test_filter(case: dict[str, t.Any], fleet: dict[str, t.Any]) -> None:
     apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api", "voicedrive-api"])
-    further = [fleet.get(name, name) for name in case.get("with", [])]
+    further = [fleet.get(name, name) if isinstance(name, str) else name for name in case.get("with", [])]
     assert FILTERS[case["filter"]](apps, *further) == case["gives"]
 
 
