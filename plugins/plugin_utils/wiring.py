@@ -67,6 +67,8 @@ def app_releases(apps: list[App]) -> list[Item]:
             "migrate": app["migrate"],
             "migrate_env_files": [env_path(app), *([migrate_env_path(app)] if "database" in app else [])],
             "shared": [".env"],
+            "env_file": env_path(app),
+            "env_example": app["env_example"],
             "keep": app["keep_releases"],
             "build_memory_max": app["build_memory_max"],
         }
