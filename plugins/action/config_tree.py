@@ -33,7 +33,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Render, then run the module once."""
         super().run(tmp, task_vars)
-        variables = task_vars or {}
+        # Otherwise every run copies the whole configuration into the host's journal.
+        variables = {**(task_vars or {}), "ansible_no_target_syslog": True}
         args = dict(self._task.args)
         try:
             check_keys(args)

@@ -290,7 +290,6 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
-        no_log=True,  # otherwise every run would copy the whole configuration into the system log
     )
     try:
         if module.params["confirm"]:

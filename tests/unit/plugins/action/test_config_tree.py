@@ -35,6 +35,7 @@ class Fake(ActionModule):
 
     def _execute_module(self, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         self.sent = module_args
+        assert task_vars["ansible_no_target_syslog"], "the module's arguments are a copy of the configuration"
         return {}
 
 
