@@ -29,7 +29,8 @@ SERVICE_PORTS = {
 }
 FIRST_OUTGOING_PORT, LAST_OUTGOING_PORT = 32768, 60999
 SET_BY_THE_FLEET = ("PORT", "HOST")
-URLS = {"DATABASE_URL": "user", "MIGRATION_DATABASE_URL": "migrator"}
+# Of an app with a database: the key that each is made from.
+DATABASE_VARIABLES = {"DATABASE_URL": "user", "DATABASE_POOL_MAX": "pool", "MIGRATION_DATABASE_URL": "migrator"}
 LEAST_MEMORY = 64
 ACME_PATH = "/.well-known/acme-challenge/"
 
@@ -74,7 +75,7 @@ def environment(fleet: Fleet) -> Iterator[str]:
     for app in fleet.apps:
         taken: dict[str, str] = dict.fromkeys(SET_BY_THE_FLEET, "the fleet")
         if "database" in app:
-            taken.update(dict.fromkeys(URLS, "the fleet"))
+            taken.update(dict.fromkeys(DATABASE_VARIABLES, "the fleet"))
         for key in ("env", "secrets", "generated_secrets"):
             for name in app[key]:
                 if taken.get(name) == "the fleet":
@@ -87,7 +88,7 @@ def environment(fleet: Fleet) -> Iterator[str]:
 def _instead(name: str) -> str:
     if name == "PORT":
         return ", and write `port`"
-    return f", and write `database.{URLS[name]}`" if name in URLS else ""
+    return f", and write `database.{DATABASE_VARIABLES[name]}`" if name in DATABASE_VARIABLES else ""
 
 
 def secrets(fleet: Fleet) -> Iterator[str]:

@@ -94,6 +94,7 @@ def env_files(apps: list[App], secrets: Secrets, databases: Databases) -> list[I
         database = app.get("database")
         if database:
             env["DATABASE_URL"] = database_url(app, secrets, databases, database["user"], database["password"])
+            env["DATABASE_POOL_MAX"] = database["pool"]
         files.append({**_env_file(env_path(app), name, env), "generate": app["generated_secrets"]})
         if database:
             migrator = database_url(app, secrets, databases, database["migrator"], database["migrator_password"])
