@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
@@ -48,7 +49,7 @@ def cloud() -> Iterator[str]:
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the hook would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr(acme_dns.time, "sleep", slept.append)
+    monkeypatch.setattr(acme_dns, "time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
     return slept
 
 
