@@ -28,7 +28,7 @@ class Control:
         if path != PATH and not path.startswith(PATH + "/"):
             answer: Iterable[bytes] = self._application(environ, start)
             return answer
-        what, _, which = path[len(PATH) + 1 :].partition("/")
+        what, _slash, which = path[len(PATH) + 1 :].partition("/")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         work = self._verbs().get(f"{environ['REQUEST_METHOD']} {what}".strip())
         try:

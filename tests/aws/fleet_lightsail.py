@@ -36,8 +36,10 @@ ADDRESSES = {"public_ip": "publicIpAddress", "private_ip": "privateIpAddress", "
 def _at_once() -> Iterator[None]:
     """What is in a fleet is there, and not on its way."""
     delay, SETTINGS.delay = SETTINGS.delay, 0
-    yield
-    SETTINGS.delay = delay
+    try:
+        yield
+    finally:
+        SETTINGS.delay = delay
 
 
 def _kind(put: Callable[[LightsailBackend, Item], None]) -> Callable[[str, str, Item], None]:

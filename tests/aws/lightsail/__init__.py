@@ -4,4 +4,6 @@ models.py holds the state, operations/ what each call does to it, shapes.py what
 the way in between HTTP and those.
 """
 
-from ansible_collections.minato.fleet.tests.aws.lightsail.models import lightsail_backends as lightsail_backends
+from ansible_collections.minato.fleet.tests.aws.lightsail.models import lightsail_backends
+
+__all__ = ["lightsail_backends"]

@@ -26,7 +26,7 @@ def bundles(region: str) -> Rows:
     names = ("name", "instanceType", "price", "cpuCount", "ramSizeInGb", "diskSizeInGb", "transferPerMonthInGb")
     found: Rows = {}
     for group, rows in _read()["bundles"].items():
-        family, _, version = group.rpartition("_")[0].rpartition("_")
+        family, _line, version = group.rpartition("_")[0].rpartition("_")
         infix = {"linux": "", "linux_ipv6": "ipv6_", "windows": "win_"}[family]
         for stem, *figures, power in rows:
             bundle = dict(zip(names, figures, strict=True))

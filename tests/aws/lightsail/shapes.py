@@ -124,7 +124,7 @@ def check_answer(operation: str, answer: Any) -> None:
     """Refuse an answer that AWS would not give."""
     found = list(problems(operation_model(operation).output_shape, answer, asked=False))
     if found:
-        raise TypeError(f"{operation} answered what the model does not allow: {'; '.join(m for _, m in found)}")
+        raise TypeError(f"{operation} answered what the model does not allow: {'; '.join(m for _readable, m in found)}")
 
 
 def _constraint(value: str | None, path: str, rule: str) -> Problem:
