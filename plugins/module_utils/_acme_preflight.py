@@ -85,8 +85,8 @@ class _Http(urllib.request.HTTPHandler):
         super().__init__()
         self._dial = dial
 
-    def http_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(self._connection, request)
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **options: Any) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection(host, **options)
@@ -100,8 +100,8 @@ class _Https(urllib.request.HTTPSHandler):
         self._dial = dial
         self._trust = context
 
-    def https_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(self._connection, request)
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **options: Any) -> http.client.HTTPSConnection:
         connection = http.client.HTTPSConnection(host, context=self._trust, **options)

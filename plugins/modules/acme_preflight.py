@@ -71,9 +71,13 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._acme_preflight import FAMILIES, PATH, obstacles, resolve
-
-IPV6 = "/proc/net/if_inet6"
+from ansible_collections.minato.fleet.plugins.module_utils._acme_preflight import (
+    FAMILIES,
+    PATH,
+    obstacles,
+    own,
+    resolve,
+)
 
 
 def main() -> None:
@@ -143,7 +147,7 @@ def hook(module: AnsibleModule, command: str) -> None:
 def through_port(names: list[str]) -> list[str]:
     """Listen on port 80 of every family that the host has, and return what is in the way."""
     token = new_token()
-    families = [family for _record, _title, family in FAMILIES if family == socket.AF_INET or os.path.exists(IPV6)]
+    families = [family for _record, _title, family in FAMILIES if family == socket.AF_INET or own("::1")]
     with contextlib.ExitStack() as stack:
         for family in families:
             server = stack.enter_context(listening(family, token))

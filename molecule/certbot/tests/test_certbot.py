@@ -304,10 +304,11 @@ def test_another_way_of_renewal_or_authority_gets_it_issued_anew(play_role: Play
 def test_what_cannot_work_is_refused(play_role: Play) -> None:
     """S1.6: before anything is changed, and all at once."""
     twice = [{**RELAY, "challenge": "webroot"}, SITE, SITE]
-    done = play_role(
-        "certbot", {**WANTED, "certbot_certificates": twice, "certbot_standalone_pre_hook": "true"}, hosts="web"
-    )
+    wrong = {"certbot_standalone_pre_hook": "true", "certbot_dns_environment": {"AWS_SECRET_ACCESS_KEY": f"{SECRET}\n"}}
+    done = play_role("certbot", {**WANTED, **wrong, "certbot_certificates": twice}, hosts="web")
     assert done.returncode != 0
+    assert SECRET not in done.stdout
+    assert "certbot_dns_environment: a value has a line break in it" in done.stdout
     assert "Set challenge: dns for *.relay.test" in done.stdout
     assert "two certificates have one name" in done.stdout
     assert "certbot_standalone_pre_hook and certbot_standalone_post_hook belong together" in done.stdout

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Written by the role minato.fleet.certbot.
 """certbot's hook for DNS-01: keeps the TXT records of challenges in Route 53 or in Lightsail's DNS.
 
