@@ -20,6 +20,7 @@ from xml.sax.saxutils import escape
 
 import yaml
 from ansible_collections.minato.fleet.tests.aws.fleet_items import FleetError
+from ansible_collections.minato.fleet.tests.aws.lightsail.models import REGIONS
 from ansible_collections.minato.fleet.tests.aws.settings import SETTINGS
 
 Environ = dict[str, Any]
@@ -143,6 +144,8 @@ class Gate:
         call = seen(environ)
         if call is None:
             return self._application(environ, start)
+        if call.service == "lightsail" and call.region not in REGIONS:
+            hang_up(environ)  # AWS has no address for it
         time.sleep(SETTINGS.latency.get(call.region, SETTINGS.latency.get("default", 0)))
         released = FAULTS.released
         fault = FAULTS.meet(call)

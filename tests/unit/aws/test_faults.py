@@ -73,6 +73,10 @@ def test_a_fault_is_for_a_region_a_service_and_an_operation(cloud: str) -> None:
     assert asked(cloud, "sts", "eu-west-2") == ""
 
 
+def test_a_region_without_lightsail_does_not_answer(cloud: str) -> None:
+    assert asked(cloud, region="af-south-1") == "ConnectionClosedError"
+
+
 def test_a_fault_passes(cloud: str) -> None:
     post(cloud, {"fault": "throttled", "after": 1, "times": 2})
     assert [asked(cloud) for _number in range(4)] == ["", "ThrottlingException", "ThrottlingException", ""]
