@@ -89,9 +89,10 @@ def server_log() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def converge(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """The scenario's own playbook once more, with other variables: the role, the migrations, the indexes."""
-    return run_playbook(SCENARIO / "converge.yml", *arguments, **variables)
+def play(name: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """One of the scenario's playbooks once more, with other variables: all of `converge`, or its `objects` or `indexes`
+    alone."""
+    return run_playbook(SCENARIO / f"{name}.yml", *arguments, **variables)
 
 
 def succeeded(run: subprocess.CompletedProcess[str]) -> str:

@@ -12,7 +12,7 @@ from ansible_collections.minato.fleet.molecule.postgres_schema.tests.database im
     SERVER,
     ask,
     ask_all,
-    converge,
+    play,
     rows,
     server_log,
     succeeded,
@@ -108,7 +108,7 @@ def made_before_and_after() -> Iterator[None]:
         "GRANT CREATE, USAGE ON SCHEMA common TO visitor;"
         f"SET ROLE visitor; {made('before')}"
     )
-    succeeded(converge())
+    succeeded(play("objects"))
     rows("common_migrator", made("after"))
     yield
     for when in ("before", "after"):

@@ -21,7 +21,7 @@ from ansible_collections.minato.fleet.molecule.postgres_schema.tests.database im
     VAULT,
     WANTED,
     ask,
-    converge,
+    play,
     refused,
     rows,
     server_log,
@@ -60,7 +60,7 @@ def test_second_run_changes_nothing_and_asks_little() -> None:
     counts the same, and nothing beside them."""
     superuser("ALTER ROLE dbmaster SET log_statement = 'all'")
     before = server_log().count("dbmaster@")
-    said = succeeded(converge("-v"))
+    said = succeeded(play("converge", "-v"))
     lines = [line for line in server_log().splitlines() if "dbmaster@" in line][before:]
     superuser("ALTER ROLE dbmaster RESET log_statement")
     assert "changed=0" in said
@@ -77,7 +77,7 @@ def test_invalid_index_is_made_again_and_the_absent_one_goes() -> None:
     assert "could not create unique index" in ask("medical_migrator", made)["error"]
     rows("medical_migrator", "CREATE INDEX evaluations_period ON evaluations (evaluation_period)")
     assert valid("staff_active") == "f"
-    said = succeeded(converge("--diff"))
+    said = succeeded(play("indexes", "--diff"))
     assert "DROP INDEX CONCURRENTLY medical.staff_active" in said
     assert valid("staff_active") == "t"
     assert superuser(INDEXES).split() == indexes()
@@ -88,13 +88,13 @@ def test_unique_index_over_equal_values_is_refused_and_leaves_nothing() -> None:
     """Half-made, it would turn rows away all the same. Nor are the values told: they are people's."""
     rows("medical_migrator", "DROP INDEX staff_mail")
     rows("medical_migrator", "INSERT INTO staff (name, mail) VALUES ('x', 'A@b.test'), ('y', 'a@b.test')")
-    said = refused(converge())
+    said = refused(play("indexes"))
     assert "rows of medical.staff have the same values there; find them with SELECT lower(mail), count(*)" in said
     assert "a@b.test" not in said
     assert valid("staff_mail") == ""
     assert loans() == ""
     rows("medical_migrator", "TRUNCATE staff CASCADE")
-    succeeded(converge())
+    succeeded(play("indexes"))
     assert valid("staff_mail") == "t"
 
 
@@ -111,7 +111,7 @@ def test_run_that_was_killed_is_finished_by_the_next() -> None:
     waiting = "SELECT count(*) FROM pg_stat_progress_create_index"
     killed = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'minato.fleet.%'"
     run = subprocess.Popen(
-        ansible_playbook(SCENARIO / "converge.yml"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ansible_playbook(SCENARIO / "indexes.yml"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         end = time.monotonic() + 30
@@ -127,7 +127,7 @@ def test_run_that_was_killed_is_finished_by_the_next() -> None:
         blocker.wait()
     assert valid("staff_active") == "f"
     assert loans() == "medical_migrator"
-    succeeded(converge())
+    succeeded(play("indexes"))
     assert loans() == ""
     assert valid("staff_active") == "t"
 
@@ -148,13 +148,13 @@ def test_drift_is_put_right_and_what_others_made_is_left_alone() -> None:
         "GRANT social_migrator TO dbmaster WITH ADMIN OPTION; SET ROLE dbmaster; GRANT social_migrator TO report_user"
     )
     try:
-        predicted = succeeded(converge("--check", "--diff"))
+        predicted = succeeded(play("objects", "--check", "--diff"))
         assert (
             "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE medical.evaluations, medical.interviews, medical.staff"
             in predicted
         )
         assert ask("app_user", "SELECT * FROM medical.staff")["error"], "check mode must not change anything"
-        succeeded(converge())
+        succeeded(play("objects"))
         rows("app_user", "SELECT * FROM staff; SELECT * FROM users")
         rows("report_user", "SELECT * FROM medical.staff")
         assert "permission denied" in ask("app_user", "SELECT * FROM social.posts")["error"]
@@ -176,13 +176,13 @@ def test_new_password_is_set_and_no_password_is_seen_anywhere(tmp_path: Path) ->
     new = "Another-Passw0rd-for-app"
     given = tmp_path / "new.yml"
     given.write_text(json.dumps({"vault_app_user": new}), encoding="utf-8")
-    predicted = succeeded(converge("--check", "--diff", "-vvvv", "--extra-vars", f"@{given}"))
+    predicted = succeeded(play("objects", "--check", "--diff", "-vvvv", "--extra-vars", f"@{given}"))
     assert rows("app_user", "SELECT 1")
-    said = succeeded(converge("--diff", "-vvvv", "--extra-vars", f"@{given}"))
+    said = succeeded(play("objects", "--diff", "-vvvv", "--extra-vars", f"@{given}"))
     assert "ALTER ROLE app_user PASSWORD '********'" in said
     assert "password authentication failed" in ask("app_user", "SELECT 1")["error"]
     assert rows("app_user", "SELECT 1", password=new)
-    back = succeeded(converge("-vvvv"))
+    back = succeeded(play("objects", "-vvvv"))
     assert rows("app_user", "SELECT 1")
     log = server_log()
     assert "ALTER ROLE" in log, "the server logs such statements"
@@ -282,12 +282,12 @@ def test_missing_table_is_named_before_anything_is_done() -> None:
     database["indexes"].append({**database["indexes"][0], "state": "absent"})
     del database["indexes"][0]
     given = {"postgres_schema_databases": [database], "postgres_schema_confirm_drop": ["role trial_user"]}
-    said = refused(converge(**given))
+    said = refused(play("indexes", **given))
     assert "there is no table medical.leave; have the migrations been run?" in said
     index = "index medical_system.medical.staff_active"
     assert f"{index}: only its entry says that it is to go; add '{index}' to confirm_drop as well" in said
     assert superuser(INDEXES).split() == indexes()
-    predicted = succeeded(converge("--check", "--diff", **{**given, "postgres_schema_confirm_drop": [index]}))
+    predicted = succeeded(play("indexes", "--check", "--diff", **{**given, "postgres_schema_confirm_drop": [index]}))
     assert "CREATE INDEX CONCURRENTLY leave_day ON medical.leave (day)" in predicted
     assert "DROP INDEX CONCURRENTLY medical.staff_active" in predicted
     assert superuser(INDEXES).split() == indexes()

@@ -14,7 +14,7 @@ from ansible_collections.minato.fleet.molecule.postgres_schema.tests.database im
     MASTER,
     ON_SERVER,
     PASSWORDS,
-    converge,
+    play,
     refused,
     rows,
     succeeded,
@@ -74,7 +74,7 @@ def trial() -> Iterator[None]:
     member of the roles that it makes, as some clouds do."""
     if int(superuser("SHOW server_version_num")) >= 160000:
         superuser("ALTER ROLE dbmaster SET createrole_self_grant = 'set, inherit'")
-    succeeded(converge(**described(TRIAL, SURVEY, confirm=[])))
+    succeeded(play("objects", **described(TRIAL, SURVEY, confirm=[])))
     made = (
         "CREATE TABLE {0}.answers (id serial PRIMARY KEY, answer text); INSERT INTO {0}.answers (answer) VALUES ('yes')"
     )
@@ -115,7 +115,7 @@ def test_each_reason_against_it_is_told_and_nothing_is_changed() -> None:
     """In check mode as well."""
     given = gone(["database medical_trail"])
     for arguments in ((), ("--check",)):
-        said = refused(converge(*arguments, **given))
+        said = refused(play("objects", *arguments, **given))
         for sentence in (
             "confirm_drop names 'database medical_trail', but no entry has the state absent that it could mean",
             "database medical_trial: only its entry says that it is to go; add 'database medical_trial' to",
@@ -157,7 +157,7 @@ def test_dump_that_is_no_help_is_refused() -> None:
     )
     schemas = [{"name": case, "state": "absent", "dump": f"/var/backups/{case}"} for case in cases]
     confirm = [f"schema medical_trial.{case}" for case in cases]
-    said = refused(converge(**described({**TRIAL, "schemas": schemas}, confirm=confirm)))
+    said = refused(play("objects", **described({**TRIAL, "schemas": schemas}, confirm=confirm)))
     for case, sentence in cases.items():
         told = [
             line for line in said.splitlines() if f"schema medical_trial.{case}: the dump /var/backups/{case} " in line
@@ -172,17 +172,17 @@ def test_what_was_named_twice_and_dumped_just_now_is_dropped() -> None:
     dump("medical_trial", TRIAL_DUMP)
     dump("medical_system", SYSTEM_DUMP)
     given = gone(trial=TRIAL_DUMP, system=SYSTEM_DUMP)
-    predicted = succeeded(converge("--check", "--diff", **given))
+    predicted = succeeded(play("objects", "--check", "--diff", **given))
     for statement in ("DROP DATABASE medical_trial", "DROP SCHEMA survey CASCADE", "DROP ROLE trial_user"):
         assert statement in predicted
     assert superuser(THERE) == "3"
-    said = succeeded(converge("--diff", **given))
+    said = succeeded(play("objects", "--diff", **given))
     assert "DROP DATABASE medical_trial" in said
     assert superuser(THERE) == "0"
-    assert "changed=0" in succeeded(converge(**given)), "nor does it ask for dumps of what is gone"
+    assert "changed=0" in succeeded(play("objects", **given)), "nor does it ask for dumps of what is gone"
 
 
 def test_all_else_is_as_it_was() -> None:
-    assert "changed=0" in succeeded(converge())
+    assert "changed=0" in succeeded(play("converge"))
     for user in PASSWORDS:
         rows(user, "SELECT 1")
