@@ -33,7 +33,6 @@ options:
         type: list
         elements: str
         required: true
-        no_log: false
   store:
     description: File that keeps the secrets.
     type: path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ SOURCE = "/etc/apt/sources.list.d/nodesource.sources"
 
 def role(version: str, **more: Any) -> dict[str, Any]:
     """The scenario's own variables, with another version."""
-    key = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "nodesource.asc").read_text(encoding="utf-8")
+    key = (Path(__file__).parents[1] / "files/nodesource.asc").read_text(encoding="utf-8")
     return {
         "nodejs_versions": [version],
         "nodejs_method": "nodesource",
