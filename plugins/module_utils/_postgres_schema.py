@@ -326,6 +326,10 @@ def converge(login: dict[str, Any], wanted: Wanted, indexes: bool, check_mode: b
     Looks first, and takes the lock only if there is something to do; under it, looks again. What a server accepts
     without doing it (a REVOKE of what somebody else granted) is found by looking once more at the end.
     """
+    if any(item["name"] == login["database"] and item["state"] == "absent" for item in wanted["databases"]):
+        raise PostgresSchemaError(
+            f"database {login['database']} cannot be dropped: it is the one logged in to; name another one as login_db"
+        )
     passwords = {role["name"]: role["password"] for role in wanted["roles"] if role["password"]}
     server = Server(login, indexes)
     try:

@@ -146,7 +146,8 @@ SELECT n.nspname::text, c.relname::text, t.relname::text, m.amname::text, pg_get
 _SESSIONS = """
 SELECT usename::text, datname::text, count(*)::int
   FROM pg_stat_activity
- WHERE (usename = ANY(%s) OR datname = ANY(%s)) AND application_name <> 'minato.fleet.postgres_schema'
+ WHERE usename IS NOT NULL AND (usename = ANY(%s) OR datname = ANY(%s))
+   AND application_name <> 'minato.fleet.postgres_schema'
  GROUP BY 1, 2 ORDER BY 1, 2
 """
 

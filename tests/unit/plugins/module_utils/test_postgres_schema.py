@@ -95,6 +95,12 @@ def test_dump_needs_pg_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "pg_restore is missing on this host" in dumps.read_dump(str(tmp_path / "dump"))["problem"]
 
 
+def test_database_logged_in_to_cannot_be_dropped() -> None:
+    wanted = merged(DATA["wanted"], {"databases": [{"name": "shop", "state": "absent"}]})
+    with pytest.raises(server.PostgresSchemaError, match="it is the one logged in to; name another one as login_db"):
+        server.converge({"database": "shop"}, wanted, False, False)
+
+
 def test_server_that_is_too_old_is_refused() -> None:
     """None is at hand to try it on."""
     old = server.Server({"host": "db.test"}, indexes=False)
