@@ -89,6 +89,12 @@ def converged(host: Any) -> None:
     converge()
 
 
+def settled(host: Any, user: str) -> bool:
+    """Whether a unit that is coming up has come up: the app may answer some moments before."""
+    host.check_output(f"while [ $(systemctl is-active pm2@{user}) = activating ]; do sleep 0.1; done")
+    return bool(host.service(f"pm2@{user}.service").is_running)
+
+
 def owners(host: Any, pattern: str) -> list[str]:
     """The users of the processes whose command line matches, one for each process."""
     lines = host.check_output("ps -eo user:32,args").splitlines()
@@ -200,6 +206,7 @@ def test_back_after_the_daemon_was_killed(host):
     host.check_output(f"kill -KILL {daemon}")
     time.sleep(2)
     assert answer()["pid"] != before
+    assert settled(host, "api")
     assert host.check_output(f"systemctl show --property MainPID --value {UNIT}") not in (daemon, "0")
 
 
@@ -240,9 +247,8 @@ def test_back_after_a_reboot(host):
     said = answer(60)
     assert said["release"] == "0001"
     answer(60, "web")
-    for user in ("api", "web"):  # which start one process after the other
-        host.check_output(f"while [ $(systemctl is-active pm2@{user}) = activating ]; do sleep 0.1; done")
-        assert host.service(f"pm2@{user}.service").is_running
+    for user in ("api", "web"):
+        assert settled(host, user)
     assert len(processes(host, "web")) == 2
 
 
