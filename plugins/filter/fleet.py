@@ -18,6 +18,7 @@ class FilterModule:
             "ca_certificates": wiring.ca_certificates,
             "certificates": wiring.certificates,
             "contract": contract.problems,
+            "database_clients": wiring.database_clients,
             "env_files": wiring.env_files,
             "logrotate_rules": wiring.logrotate_rules,
             "nginx_sites": wiring.nginx_sites,

@@ -252,6 +252,18 @@ def certificates(apps: list[App]) -> list[Item]:
     return [{"name": host, "domains": [host]} for host in hosts(apps)]
 
 
+def database_clients(apps: t.Any, server: str, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """Names of the hosts that run an app of this database server, and so can reach it, in the order of the inventory.
+
+    Args:
+        apps: The catalog (``fleet_apps``); it need not be complete.
+        server: Inventory name of the server.
+        hosts: Names of each host's apps, by the host's name.
+    """
+    names = {app["name"] for app in apps if (app.get("database") or {}).get("server") == server}
+    return [str(host) for host, here in hosts.items() if names.intersection(here)]
+
+
 def _database_apps(apps: list[App], server: str) -> list[App]:
     return [app for app in apps if app.get("database", {}).get("server") == server]
 

@@ -33,6 +33,12 @@ def test_ca_certificates(fleet: dict[str, t.Any]) -> None:
     ]
 
 
+def test_who_reaches_a_database(fleet: dict[str, t.Any]) -> None:
+    hosts = {"db": [], "web": ["voicedrive-api"], "two": ["medical-api"], "one": ["voicedrive-api", "medical-api"]}
+    assert FILTERS["database_clients"](fleet["fleet_apps"], "medical-db", hosts) == ["two", "one"]
+    assert FILTERS["database_clients"](fleet["fleet_apps"], "other-db", hosts) == []
+
+
 def test_a_shared_schema_is_one_schema(fleet: dict[str, t.Any]) -> None:
     medical, voicedrive = fleet["fleet_apps"]
     voicedrive["database"] = {**medical["database"], "user": "social_user"}
@@ -61,6 +67,6 @@ def test_a_secret_without_a_value_is_named(fleet: dict[str, t.Any]) -> None:
 
 
 def test_every_filter_of_the_wiring_has_a_case() -> None:
-    elsewhere = {"select_apps", "ca_certificates", "contract"}
+    elsewhere = {"select_apps", "ca_certificates", "contract", "database_clients"}
     tested = {case["filter"] for case in CASES} | elsewhere
     assert set(FILTERS) == tested
