@@ -233,6 +233,7 @@ def nginx_sites(apps: list[App], hsts_max_age: int = 300) -> list[Item]:
 
 
 def _nginx_route(app: App, route: Item) -> Item:
+    limit = {key: route[key] for key in ("rate_limit", "rate_burst")} if route["rate_limit"] else {}
     return {
         "path": route["path"],
         "upstream": app["name"],
@@ -241,9 +242,8 @@ def _nginx_route(app: App, route: Item) -> Item:
         "max_body_size": route["max_body_size"],
         "read_timeout": route["read_timeout"],
         "websocket_timeout": route["websocket_timeout"],
-        "rate_limit": route["rate_limit"],
-        "rate_burst": route["rate_burst"],
         "allow": route["allow"],
+        **limit,
     }
 
 
