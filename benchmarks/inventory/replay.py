@@ -67,6 +67,9 @@ class Replay:
         return self.kept[key]
 
     def _upstream(self, path: str, headers: dict[str, str], body: bytes) -> Kept:
+        if b"Action=DescribeInstances&" in body and b"MaxResults" not in body:
+            # AWS puts a thousand on a page where nobody says how many; the emulated cloud a hundred.
+            body += b"&MaxResults=1000"
         sent = {name: value for name, value in headers.items() if name not in ("host", "content-length", "expect")}
         try:
             with urllib.request.urlopen(urllib.request.Request(self.upstream + path, body, sent), timeout=600) as got:

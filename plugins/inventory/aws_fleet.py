@@ -374,7 +374,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _room(self, options: aws_options.Options) -> t.Any:
         """What builds hosts, with Ansible's templates at hand."""
-        from ansible_collections.minato.fleet.plugins.plugin_utils.aws_build import Room
+        from ansible_collections.minato.fleet.plugins.plugin_utils.aws_constructed import Room
         from ansible_collections.minato.fleet.plugins.plugin_utils.aws_expressions import Expressions
 
         extra = self._extra()

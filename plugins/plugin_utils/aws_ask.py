@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_build, aws_clients, aws_fetch, aws_plan
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_build import Room
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_cache import Kept, Result
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_constructed import Room
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import InventoryError, Options
 
 # Where the last good answer may stand in.

@@ -4,23 +4,29 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible.inventory.group import to_safe_group_name
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_names, catalog
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_expressions import Expressions, names_used
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_constructed import (
+    MARKERS,
+    Room,
+    composed,
+    constructed,
+    safe,
+)
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_expressions import names_used
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_hosts import Host, some
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_machines import WANTED_EC2, Machine, Part, machines
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import OptionError, Options
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Options
 
 SLIM_BYTES = 1200
+# What holds ssh to the host's keys, and the age of the newest snapshot, come last.
+SSH_BYTES = 250
 # amazon.aws names all its hosts so; playbooks written for it go on working.
 FAMILIAR = {"ec2": "aws_ec2", "rds": "aws_rds"}
-MARKERS = ("{{", "{%", "{#")
 SSM = {"ansible_connection": "amazon.aws.aws_ssm"}
 
 
@@ -31,18 +37,6 @@ class Built:
     hosts: list[Host]
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Room:
-    """What is needed beside the answers; `existing` is what earlier inventory files say of a host."""
-
-    options: Options
-    expressions: Expressions
-    template: aws_names.Template
-    text: Callable[[t.Any, Mapping[str, t.Any]], t.Any]
-    existing: Callable[[str], dict[str, t.Any]]
-    route53: dict[str, list[str]] = field(default_factory=dict)
 
 
 def build(part: Part, room: Room) -> Built:
@@ -120,7 +114,7 @@ def _host(machine: Machine, name: str, room: Room, warnings: list[str], cut: lis
     options = room.options
     seen = _affixed(machine, options)
     existing = room.existing(name)
-    composed = _composed(options, room, seen, name)
+    own = composed(room, seen, name)
     groups = [FAMILIAR[machine.service]] if machine.service in FAMILIAR else []
     if options.built_in_groups:
         groups += [safe(group) for group in machine.group_names]
@@ -129,19 +123,20 @@ def _host(machine: Machine, name: str, room: Room, warnings: list[str], cut: lis
         known = {
             **seen,
             **existing,
-            **composed,
+            **own,
             "inventory_hostname": name,
             "inventory_hostname_short": name.split(".")[0],
         }
-        _constructed(options, room, known, name, groups, parents)
+        more, parents = constructed(room, known, name, groups)
+        groups += more
     if options.full_facts:
         variables = {**seen, **machine.fleet}
     else:
         variables = {**_with_affixes(machine.slim, options), **machine.fleet}
-        if _slimmed(variables):
-            cut.append(name)
-    variables.update(_connection(machine, name, groups, options, warnings, "ansible_host" in composed))
-    variables.update(composed)
+    variables.update(_connection(machine, name, groups, options, warnings, "ansible_host" in own))
+    if not options.full_facts and _slimmed(variables, SLIM_BYTES - (SSH_BYTES if machine.host_keys else 0)):
+        cut.append(name)
+    variables.update(own)
     return Host(
         name=name,
         identity=str(machine),
@@ -156,12 +151,6 @@ def _host(machine: Machine, name: str, room: Room, warnings: list[str], cut: lis
     )
 
 
-@functools.cache
-def safe(group: str) -> str:
-    """A group's name as Ansible allows it."""
-    return t.cast(str, to_safe_group_name(group, force=True, silent=True))
-
-
 def _with_affixes(facts: Mapping[str, t.Any], options: Options) -> dict[str, t.Any]:
     prefix, suffix = options.hostvars_prefix, options.hostvars_suffix
     if not prefix and not suffix:
@@ -174,104 +163,22 @@ def _affixed(machine: Machine, options: Options) -> dict[str, t.Any]:
     return {**_with_affixes(machine.facts, options), **machine.fleet}
 
 
-def _composed(options: Options, room: Room, seen: dict[str, t.Any], name: str) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = {}
-    for variable, expression in options.compose.items():
-        try:
-            found[variable] = _plain(room.expressions.value(expression, seen))
-        except Exception as error:
-            if options.strict:
-                raise OptionError(f"Could not set {variable} for host {name}: {error}") from error
-    return found
-
-
-def _plain(value: t.Any) -> t.Any:
-    """What a cache could give back: cold and warm runs say the same."""
-    if type(value) in (str, int, bool, float, type(None)):
-        return value
-    return json.loads(json.dumps(value, default=lambda one: one.isoformat() if hasattr(one, "isoformat") else str(one)))
-
-
-def _constructed(
-    options: Options,
-    room: Room,
-    known: dict[str, t.Any],
-    name: str,
-    groups: list[str],
-    parents: list[tuple[str, str]],
-) -> None:
-    """The groups of `groups` and `keyed_groups`, as Ansible's constructed plugin makes them."""
-    for group, condition in options.groups.items():
-        try:
-            if room.expressions.condition(condition, {**known, "group_names": sorted(groups)}):
-                groups.append(safe(group))
-        except Exception as error:
-            if options.strict:
-                raise OptionError(f"Could not add host {name} to group {group}: {error}") from error
-    for entry in options.keyed_groups:
-        variables = {**known, "group_names": sorted(groups)}
-        expression = entry.get("key")
-        try:
-            key = room.expressions.value(expression, variables)
-            parent = entry.get("parent_group")
-            if isinstance(parent, str) and any(marker in parent for marker in MARKERS):
-                parent = room.text(parent, variables)
-        except Exception as error:
-            if options.strict:
-                raise OptionError(f"Could not generate group for host {name} from {expression}: {error}") from error
-            continue
-        for group in keyed(key, entry, options, name):
-            groups.append(group)
-            if parent:
-                parents.append((safe(str(parent)), group))
-
-
-def keyed(key: t.Any, entry: Mapping[str, t.Any], options: Options, name: str) -> list[str]:
-    """The groups that one entry of `keyed_groups` makes of a value."""
-    empty = (None, "")
-    default = entry.get("default_value")
-    separator = entry.get("separator", "_")
-    if not key and not (key in empty and default is not None):
-        if options.strict and key not in ([], {}):
-            raise OptionError(f"No key or key resulted empty for {entry.get('key')} in host {name}, invalid entry")
-        return []
-    if key in empty:
-        found = [default]
-    elif isinstance(key, str):
-        found = [key]
-    elif isinstance(key, list):
-        found = [default if one in empty and default is not None else one for one in key]
-    elif isinstance(key, Mapping):
-        found = []
-        for label, value in key.items():
-            if value in empty and default is None and entry.get("trailing_separator") is False:
-                found.append(label)
-            else:
-                found.append(f"{label}{separator}{default if value in empty and default is not None else value}")
-    else:
-        raise OptionError(f"keyed_groups: {entry.get('key')} is neither text, list nor mapping on {name}.")
-    prefix = entry.get("prefix", "")
-    if prefix == "" and not options.leading_separator:
-        separator = ""
-    return [safe(f"{prefix}{separator}{one}") for one in found]
-
-
-def _slimmed(variables: dict[str, t.Any]) -> bool:
+def _slimmed(variables: dict[str, t.Any], limit: int) -> bool:
     """Leave out what is longest until a host's variables fit; the tags that the fleet reads stay. Whether any was."""
-    if sum(map(len, map(str, variables.values()))) < SLIM_BYTES // 2:
+    if sum(map(len, map(str, variables.values()))) < limit // 2:
         return False
     size = len(json.dumps(variables))
-    if size <= SLIM_BYTES:
+    if size <= limit:
         return False
     tags = dict(variables.get("fleet_tags", {}))
     removable = sorted(tags, key=lambda tag: (-len(tag) - len(str(tags[tag])), tag))
-    while size > SLIM_BYTES and removable:
+    while size > limit and removable:
         tag = removable.pop(0)
         if tag not in ("env", "host_type", "apps", "Name"):
             del tags[tag]
             size = len(json.dumps({**variables, "fleet_tags": tags}))
     variables["fleet_tags"] = tags
-    if size > SLIM_BYTES:
+    if size > limit:
         variables.pop("fleet_cloud_ports", None)
     return True
 

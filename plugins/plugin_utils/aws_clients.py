@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import typing as t
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import botocore.config
@@ -32,6 +33,7 @@ _THROTTLED = {
     *("RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException"),
     *("RequestThrottled", "RequestThrottledException", "SlowDown", "BandwidthLimitExceeded", "EC2ThrottledException"),
 }
+_FAILURES = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
 _CLOSED = (
     *(botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError),
     *(botocore.exceptions.ReadTimeoutError, botocore.exceptions.ConnectionClosedError),
@@ -68,7 +70,7 @@ class _Parser(botocore.parsers.EC2QueryParser):  # type: ignore[misc]
                 self._readers["instance"] = aws_facts.reader(instance, self._wanted)
         try:
             found, token = aws_facts.read_instances(response["body"], self._readers["instance"])
-        except ValueError:
+        except ET.ParseError:
             # What is no XML gets botocore's own answer to it, and is asked again.
             return t.cast("dict[str, t.Any]", super().parse(response, shape))
         meta = {"HTTPStatusCode": 200, "HTTPHeaders": dict(response["headers"])}
@@ -120,6 +122,13 @@ class Cloud:
         """The region of the file, the environment or the profile."""
         return self._options.region or str(self.session(account).get_config_variable("region") or "")
 
+    def lacks(self, service: str, region: str) -> bool:
+        """Whether a region is known to lack a service: Lightsail is not everywhere. A new one is not known to."""
+        if API[service] != "lightsail" or region in self.regions_of(service):
+            return False
+        session = self.session(self._options.accounts[0])
+        return region in self.regions_of("ec2") or session.get_partition_for_region(region) != "aws"
+
     def regions_of(self, service: str) -> list[str]:
         """Where a service is, as far as this botocore knows."""
         if service not in self._regions:
@@ -134,8 +143,8 @@ class Cloud:
             try:
                 client = self._client(account, api, region)
                 return t.cast("dict[str, t.Any]", getattr(client, operation)(**parameters))
-            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-                raise explain(error, place(account, service, region), f"{api}:{operation}", self._options) from error
+            except (*_FAILURES, botocore.parsers.ResponseParserError, ValueError) as error:
+                raise explain(error, place(account, service, region), action(api, operation), self._options) from error
 
         return call
 
@@ -157,7 +166,7 @@ class Cloud:
             if session.get_credentials() is None:
                 raise botocore.exceptions.NoCredentialsError
             return self._assumed(session, account) if account.role_arn else session
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except _FAILURES as error:
             raise explain(error, f"account {account.name}" if account.name else "AWS", "", self._options) from error
 
     def _plain_session(self, profile: str) -> t.Any:
@@ -194,6 +203,11 @@ def place(account: Account, service: str, region: str) -> str:
     return f"{service} in {region}{named}"
 
 
+def action(api: str, operation: str) -> str:
+    """A call as AWS's policies name it."""
+    return f"{api}:{''.join(part.title() for part in operation.split('_')).replace('Db', 'DB')}"
+
+
 def explain(error: Exception, where: str, operation: str, options: Options) -> Trouble:
     """One sentence for an error of botocore, with what to do about it."""
     if isinstance(error, botocore.exceptions.ProfileNotFound):
@@ -214,6 +228,9 @@ def explain(error: Exception, where: str, operation: str, options: Options) -> T
             f"{where} does not answer ({type(error).__name__}, {tries})."
             " Check the network, take it out of regions, or write on_error: warn.",
         )
+    if isinstance(error, (ValueError, botocore.parsers.ResponseParserError)):
+        say = f"{where} answers what is none of AWS's answers."
+        return Trouble("silent", f"{say} A proxy or a login page may stand between.")
     if not isinstance(error, botocore.exceptions.ClientError):
         return Trouble("other", f"{where}: {operation} failed: {error}")
     code = error.response.get("Error", {}).get("Code", "")
@@ -227,10 +244,8 @@ def explain(error: Exception, where: str, operation: str, options: Options) -> T
     if code in _EXPIRED:
         return Trouble("credentials", f"{where}: the credentials are no longer valid ({code}). Log in again.")
     if code in _FORBIDDEN:
-        api, _colon, name = operation.partition(":")
-        action = f"{api}:{''.join(part.title() for part in name.split('_')).replace('Db', 'DB')}"
         return Trouble(
-            "forbidden", f"{where} refuses {action} ({code}). Allow it, or take the service out of services."
+            "forbidden", f"{where} refuses {operation} ({code}). Allow it, or take the service out of services."
         )
     if code in _DISABLED:
         return Trouble(

@@ -30,6 +30,8 @@ _OPERATORS: dict[str, Callable[[t.Any, t.Any], t.Any]] = {
     "in": lambda left, right: left in right,
     "notin": lambda left, right: left not in right,
 }
+# What may be undefined without being an error, before `default` and `is defined`.
+_PATHS = (nodes.Name, nodes.Getattr, nodes.Getitem)
 # Jinja finds a value's methods before or after its items: such names are left to it.
 _METHODS = frozenset(name for kind in (dict, list, str, int, float, bool) for name in dir(kind))
 
@@ -184,7 +186,7 @@ class Expressions:
     def _default(self, node: nodes.Filter) -> Node | None:
         """``| default('x')``, and nothing else of the filters."""
         plain = node.name in ("default", "d") and not node.kwargs and not node.dyn_args and not node.dyn_kwargs
-        if not plain or node.node is None or not 1 <= len(node.args) <= 2:
+        if not plain or not isinstance(node.node, _PATHS) or not 1 <= len(node.args) <= 2:
             return None
         inner, other = self._compile(node.node), self._compile(node.args[0])
         also_empty = len(node.args) == 2 and isinstance(node.args[1], nodes.Const) and node.args[1].value is True
@@ -203,7 +205,8 @@ class Expressions:
     def _defined(self, node: nodes.Test) -> Node | None:
         """``is defined`` and ``is undefined``."""
         inner = self._compile(node.node)
-        if inner is None or node.name not in ("defined", "undefined") or node.args:
+        plain = isinstance(node.node, _PATHS) and node.name in ("defined", "undefined") and not node.args
+        if inner is None or not plain:
             return None
         when_found = node.name == "defined"
 

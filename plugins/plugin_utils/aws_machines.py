@@ -17,9 +17,9 @@ SLIM: dict[str, tuple[str, ...]] = {
         *("instance_id", "image_id", "key_name", "private_ip_address", "public_ip_address", "public_dns_name"),
         *("subnet_id", "vpc_id"),
     ),
-    "lightsail": ("arn", "blueprint_id", "key_name", "private_ip_address", "public_ip_address"),
-    "lightsail_database": ("arn", "publicly_accessible"),
-    "rds": ("db_instance_arn", "publicly_accessible", "multi_az"),
+    "lightsail": ("blueprint_id", "key_name", "private_ip_address", "public_ip_address"),
+    "lightsail_database": ("publicly_accessible",),
+    "rds": ("publicly_accessible", "multi_az"),
 }
 # What an EC2 answer is read for in any case; an empty mapping is all below that name.
 WANTED_EC2: dict[str, t.Any] = {
@@ -89,7 +89,9 @@ def _machine(part: Part, facts: Facts, identity: str, name: str, zone: str, flee
         common["fleet_env"] = tags["env"]
         groups.append(f"env_{tags['env']}")
     groups += [f"type_{kind}" for kind in listed(tags.get("host_type"))]
-    apps = listed(tags.get("apps"))
+    database = part.service in ("lightsail_database", "rds")
+    # A database belongs to apps, and runs none.
+    apps = [] if database else listed(tags.get("apps"))
     if apps:
         common["fleet_app_names"] = apps
         groups += [f"app_{app}" for app in apps]
@@ -98,7 +100,6 @@ def _machine(part: Part, facts: Facts, identity: str, name: str, zone: str, flee
     plan = more.pop("plan", None)
     if plan:
         groups.append(plan)
-    database = part.service in ("lightsail_database", "rds")
     if database and "type_database" not in groups:
         groups.append("type_database")
     common.update((key, value) for key, value in fleet.items() if value not in (None, ""))

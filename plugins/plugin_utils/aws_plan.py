@@ -35,7 +35,7 @@ def plan(cloud: Cloud, options: Options, warnings: list[str]) -> list[Work]:
         regions, said = result
         warnings += [say for say in said if say not in warnings]
         for service in options.services:
-            found += [Work(account, service, one) for one in regions if one not in _without(cloud, service)]
+            found += [Work(account, service, one) for one in regions if not cloud.lacks(service, one)]
     if not found:
         services = " and ".join(options.services)
         raise Trouble("other", f"No region of {', '.join(options.regions)} has {services}. Name one that has.")
@@ -46,7 +46,7 @@ def _regions(cloud: Cloud, account: Account, options: Options) -> tuple[list[str
     """The regions to ask in an account, and what there is to say about others."""
     cloud.session(account)
     if options.regions and "all" not in options.regions:
-        return list(dict.fromkeys(options.regions)), []
+        return sorted(set(options.regions)), []
     region = cloud.region(account)
     if options.regions:
         return _all_regions(cloud, account, region or "us-east-1")
@@ -69,8 +69,3 @@ def _all_regions(cloud: Cloud, account: Account, region: str) -> tuple[list[str]
     whose = f" for account {account.name}" if account.name else ""
     said = [f"Regions left out, because they are not enabled{whose}: {', '.join(disabled)}."] if disabled else []
     return sorted(one["RegionName"] for one in answer if one["RegionName"] not in disabled), said
-
-
-def _without(cloud: Cloud, service: str) -> set[str]:
-    """The regions that lack a service: Lightsail is not everywhere. One that is newer than this botocore is asked."""
-    return set(cloud.regions_of("ec2")) - set(cloud.regions_of(service)) if service.startswith("lightsail") else set()
