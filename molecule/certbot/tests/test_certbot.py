@@ -187,7 +187,7 @@ def test_renewal_would_work(host: Any) -> None:
 
 def until(condition: Any) -> None:
     """Wait for what certbot's hook has started: nginx may still be taking its workers over when it returns."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
