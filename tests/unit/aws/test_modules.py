@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.minato.fleet.tests.unit.aws.emulated import KEYS, REGION, holds
 
 INSTANCE = {"name": "web-1", "zone": f"{REGION}a", "blueprint_id": "ubuntu_24_04", "bundle_id": "nano_3_0"}
@@ -55,21 +56,18 @@ STEPS: list[tuple[str, dict[str, Any], bool, dict[str, Any]]] = [
 ]
 
 
-def run(capsys: pytest.CaptureFixture[str], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    module = importlib.import_module(f"ansible_collections.community.aws.plugins.modules.{name}")
-    with patch_module_args(arguments), pytest.raises(SystemExit):
-        module.main()
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return result
-
-
-def test_the_communitys_modules(
-    cloud: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {**KEYS, "aws_endpoint_url": cloud, "aws_region": REGION}.items():
-        monkeypatch.setenv(name.upper(), value)
-    for number, (name, arguments, changed, wanted) in enumerate(STEPS):
-        result = run(capsys, name, arguments)
-        assert result.get("failed", False) == wanted.get("failed", False), (number, result)
-        assert result.get("changed", False) is changed, (number, name, arguments, result)
-        assert holds(wanted, result), (number, result)
+def test_the_communitys_modules(cloud: str) -> None:
+    settings = {**KEYS, "aws_endpoint_url": cloud, "aws_region": REGION}
+    ran = subprocess.run(
+        [sys.executable, Path(__file__).with_name("run_modules.py")],
+        input=json.dumps([[name, arguments] for name, arguments, *_rest in STEPS]),
+        env={**os.environ, **{name.upper(): value for name, value in settings.items()}},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    for step, result in zip(STEPS, json.loads(ran.stdout), strict=True):
+        _name, _arguments, changed, wanted = step
+        assert result.get("failed", False) == wanted.get("failed", False), (step, result)
+        assert result.get("changed", False) is changed, (step, result)
+        assert holds(wanted, result), (step, result)
