@@ -262,7 +262,7 @@ def _read_doomed(query: Query, current: Current, wanted: Wanted) -> None:
         schemas = [schema for schema in schemas if schema in database["schemas"]]
         if whole or schemas:
             database["rows"] = [
-                (oid, schema, table) for oid, schema, table in query(item["name"], _ROWS, (whole, schemas))
+                (int(oid), schema, table) for oid, schema, table in query(item["name"], _ROWS, (whole, schemas))
             ]
         if schemas:
             for schema, user in query(item["name"], _LEANING, (schemas,)):

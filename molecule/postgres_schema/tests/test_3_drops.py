@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -36,22 +36,22 @@ SURVEY = {
     "schemas": [{"name": "survey", "owner": "trial_user"}],
 }
 TRIAL_DUMP, SYSTEM_DUMP = "/var/backups/medical_trial.dump", "/var/backups/medical_system.dump"
-CONFIRMED = ["database medical_trial", "schema medical_system.survey", "role trial_user"]
+CONFIRMED = ("database medical_trial", "schema medical_system.survey", "role trial_user")
 THERE = (
     "SELECT count(*) FROM (SELECT FROM pg_roles WHERE rolname = 'trial_user' UNION ALL SELECT FROM pg_database"
     " WHERE datname = 'medical_trial' UNION ALL SELECT FROM pg_namespace WHERE nspname = 'survey') x"
 )
 
 
-def described(*databases: dict[str, Any], confirm: list[str] = CONFIRMED, role: str = "present") -> dict[str, Any]:
+def described(*databases: dict[str, Any], confirm: Sequence[str] = CONFIRMED, role: str = "present") -> dict[str, Any]:
     return {
         "postgres_schema_roles": [{**ROLE, "state": role}],
         "postgres_schema_databases": list(databases),
-        "postgres_schema_confirm_drop": confirm,
+        "postgres_schema_confirm_drop": list(confirm),
     }
 
 
-def gone(confirm: list[str] = CONFIRMED, **dumps: str) -> dict[str, Any]:
+def gone(confirm: Sequence[str] = CONFIRMED, **dumps: str) -> dict[str, Any]:
     """All of it is to go, the dumps at these places."""
     trial = {**TRIAL, "state": "absent", "dump": dumps.get("trial")}
     survey = {"name": "survey", "state": "absent", "dump": dumps.get("system")}
