@@ -10,7 +10,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-QUERY = "cat /etc/os-release; echo MACHINE=$(uname -m); echo NODENAME=$(uname -n); echo MEMORY=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+QUERY = (
+    "cat /etc/os-release; echo MACHINE=$(uname -m); echo NODENAME=$(uname -n);"
+    " echo MEMORY=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+)
 NAMES = {"debian": "Debian", "ubuntu": "Ubuntu"}
 
 
