@@ -252,7 +252,7 @@ options:
     description: The cache plugin. One that keeps nothing between runs is of little use here.
     default: ansible.builtin.jsonfile
   cache_connection:
-    description: Where it keeps things.
+    description: Where it keeps things. What begins with C(./) or C(../) is relative to the inventory file.
     default: ~/.cache/ansible/aws_fleet
 notes:
   - C(docs/inventory.md) of the collection lists the variables and groups that hosts have.
@@ -349,7 +349,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                     aws_inventory.Inventory(inventory, Path(path).resolve().parent, self.display),
                     options,
                     functools.partial(self._room, options),
-                    self._store(options, fresh=cache),
+                    self._store(options, Path(path).resolve().parent, fresh=cache),
                     self._extra(),
                 )
         except aws_options.InventoryError as error:
@@ -401,13 +401,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         host = self.inventory.hosts.get(name)
         return dict(host.vars) if host else {}
 
-    def _store(self, options: aws_options.Options, fresh: bool) -> aws_inventory.Store:
+    def _store(self, options: aws_options.Options, directory: Path, fresh: bool) -> aws_inventory.Store:
         caching = bool(self.get_option("cache"))
         seconds = int(self.get_option("cache_timeout"))
         store = aws_inventory.Store(caching and fresh, seconds)
         if caching or options.stale_ok:
             keep = 0 if caching and seconds == 0 else max(seconds if caching else 0, options.stale_ok)
-            settings = {"_uri": self.get_option("cache_connection"), "_timeout": keep}
+            where = str(self.get_option("cache_connection") or "")
+            where = str(directory / where) if where.startswith(("./", "../")) else where
+            settings = {"_uri": where, "_timeout": keep}
             if self.get_option("cache_prefix"):
                 settings["_prefix"] = self.get_option("cache_prefix")
             self._cache = store.cache = get_cache_plugin(self.get_option("cache_plugin"), **settings)

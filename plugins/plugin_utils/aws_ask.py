@@ -23,7 +23,7 @@ def asked(display: t.Any, options: Options, room: Room, kept: Result | None, now
         cloud = aws_clients.Cloud(options, aws_build.wanted(options), "minato.fleet")
         try:
             work = aws_plan.plan(cloud, options, warnings)
-        except aws_clients.Trouble as trouble:
+        except aws_clients.CallError as trouble:
             # Not even the list of regions is to be had: the whole last answer may do.
             standing = _all_kept(kept, options, now) if trouble.kind in AWAY else None
             if standing is None:
@@ -57,7 +57,7 @@ def asked(display: t.Any, options: Options, room: Room, kept: Result | None, now
                     if kept and name in kept.parts:
                         # Not for this run, but not to be forgotten either.
                         result.parts[name] = kept.parts[name]
-    except aws_clients.Trouble as trouble:
+    except aws_clients.CallError as trouble:
         raise InventoryError(str(trouble)) from None
     for warning in warnings:
         display.warning(warning)

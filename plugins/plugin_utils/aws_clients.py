@@ -17,7 +17,7 @@ import botocore.session
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_facts
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Account, Options
 
-# Asks one operation in one region, and returns its answer; raises Trouble.
+# Asks one operation in one region, and returns its answer; raises CallError.
 Ask = Callable[..., dict[str, t.Any]]
 API = {"lightsail": "lightsail", "lightsail_database": "lightsail", "ec2": "ec2", "rds": "rds"}
 
@@ -46,7 +46,7 @@ _NO_CREDENTIALS = (
 )
 
 
-class Trouble(Exception):  # noqa: N818 - it is told to people by its text
+class CallError(Exception):
     """A call that failed; the text is a sentence, the kind what to do about it."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -54,7 +54,7 @@ class Trouble(Exception):  # noqa: N818 - it is told to people by its text
         self.kind = kind
 
 
-class _Parser(botocore.parsers.EC2QueryParser):  # type: ignore[misc]
+class _Parser(botocore.parsers.EC2QueryParser):
     """botocore's own, except for the one answer that is large: of it only what is wanted is read."""
 
     def __init__(self, wanted: aws_facts.Wanted, lock: threading.Lock, readers: dict[str, aws_facts.Reader]) -> None:
@@ -77,7 +77,7 @@ class _Parser(botocore.parsers.EC2QueryParser):  # type: ignore[misc]
         return {"Facts": found, **({"NextToken": token} if token else {}), "ResponseMetadata": meta}
 
 
-class _ParserFactory(botocore.parsers.ResponseParserFactory):  # type: ignore[misc]
+class _ParserFactory(botocore.parsers.ResponseParserFactory):
     def __init__(self, wanted: aws_facts.Wanted) -> None:
         super().__init__()
         self._wanted = wanted
@@ -187,7 +187,7 @@ class Cloud:
             code = error.response.get("Error", {}).get("Code", "")
             if code not in _FORBIDDEN:
                 raise
-            raise Trouble(
+            raise CallError(
                 "credentials",
                 f"The role {account.role_arn} may not be taken on ({code}). Check its trust policy and sts:AssumeRole.",
             ) from error
@@ -208,53 +208,53 @@ def action(api: str, operation: str) -> str:
     return f"{api}:{''.join(part.title() for part in operation.split('_')).replace('Db', 'DB')}"
 
 
-def explain(error: Exception, where: str, operation: str, options: Options) -> Trouble:
+def explain(error: Exception, where: str, operation: str, options: Options) -> CallError:
     """One sentence for an error of botocore, with what to do about it."""
     if isinstance(error, botocore.exceptions.ProfileNotFound):
         profile = error.kwargs.get("profile", "")
-        return Trouble(
+        return CallError(
             "credentials", f"The profile {profile} is not in the AWS configuration. Add it, or name another."
         )
     if isinstance(error, _NO_CREDENTIALS):
-        return Trouble(
+        return CallError(
             "credentials",
             f"No usable AWS credentials for {where} ({type(error).__name__})."
             " Name a profile, log in to it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
     if isinstance(error, _CLOSED):
         tries = f"{options.retries + 1} tries of {options.timeout:g} s"
-        return Trouble(
+        return CallError(
             "silent",
             f"{where} does not answer ({type(error).__name__}, {tries})."
             " Check the network, take it out of regions, or write on_error: warn.",
         )
     if isinstance(error, (ValueError, botocore.parsers.ResponseParserError)):
         say = f"{where} answers what is none of AWS's answers."
-        return Trouble("silent", f"{say} A proxy or a login page may stand between.")
+        return CallError("silent", f"{say} A proxy or a login page may stand between.")
     if not isinstance(error, botocore.exceptions.ClientError):
-        return Trouble("other", f"{where}: {operation} failed: {error}")
+        return CallError("other", f"{where}: {operation} failed: {error}")
     code = error.response.get("Error", {}).get("Code", "")
     said = error.response.get("Error", {}).get("Message", "").rstrip(". ")
     if code in _CREDENTIALS:
-        return Trouble(
+        return CallError(
             "credentials",
             f"{where} does not accept the credentials ({code}). Check the profile or the keys;"
             " a region that is not enabled for the account answers so too.",
         )
     if code in _EXPIRED:
-        return Trouble("credentials", f"{where}: the credentials are no longer valid ({code}). Log in again.")
+        return CallError("credentials", f"{where}: the credentials are no longer valid ({code}). Log in again.")
     if code in _FORBIDDEN:
-        return Trouble(
+        return CallError(
             "forbidden", f"{where} refuses {operation} ({code}). Allow it, or take the service out of services."
         )
     if code in _DISABLED:
-        return Trouble(
+        return CallError(
             "disabled", f"{where} is not enabled for the account ({code}). Enable it, or take it out of regions."
         )
     if code in _THROTTLED:
-        return Trouble(
+        return CallError(
             "throttled",
             f"{where} was throttled, and still was after {options.retries + 1} tries ({code})."
             " Write cache: true to ask less often, or raise retries.",
         )
-    return Trouble("other", f"{where}: {operation} failed: {code}: {said}.")
+    return CallError("other", f"{where}: {operation} failed: {code}: {said}.")

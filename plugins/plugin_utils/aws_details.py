@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable
 
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import Ask, Trouble
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import Ask, CallError
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_facts import Facts, moment, snake
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_machines import security_group_ports
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Options
@@ -98,7 +98,7 @@ def _for_each(names: list[str], do: Callable[[str], t.Any], options: Options) ->
     found = {}
     for name, result in at_once(names, do, options.workers, options.region_timeout):
         if isinstance(result, TimeoutError):
-            raise Trouble("silent", f"{name} does not answer within {options.region_timeout:g} s.")
+            raise CallError("silent", f"{name} does not answer within {options.region_timeout:g} s.")
         if isinstance(result, Exception):
             raise result
         found[name] = result

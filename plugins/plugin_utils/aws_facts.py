@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import typing as t
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
@@ -77,6 +78,11 @@ def _timestamp(node: ET.Element) -> str:
     return text[:-5] + "+00:00" if text.endswith(".000Z") else datetime.fromisoformat(text).isoformat()
 
 
+def _text(node: ET.Element) -> str:
+    # Regions, types and networks are the same on thousands of hosts: one text for all.
+    return sys.intern(node.text) if node.text else ""
+
+
 _SCALARS: dict[str, Reader] = {
     "boolean": lambda node: node.text == "true",
     "integer": lambda node: int(node.text or 0),
@@ -94,7 +100,7 @@ def reader(shape: t.Any, wanted: Wanted) -> Reader:
     if shape.type_name == "list":
         item = reader(shape.member, wanted)
         return lambda node: [item(child) for child in node]
-    return _SCALARS.get(shape.type_name, lambda node: node.text or "")
+    return _SCALARS.get(shape.type_name, _text)
 
 
 def _structure_reader(shape: t.Any, wanted: Wanted) -> Reader:
@@ -118,7 +124,7 @@ def _structure_reader(shape: t.Any, wanted: Wanted) -> Reader:
 
 
 def _tags_reader(node: ET.Element) -> dict[str, str]:
-    return {item.findtext("key") or "": item.findtext("value") or "" for item in node}
+    return {sys.intern(item.findtext("key") or ""): sys.intern(item.findtext("value") or "") for item in node}
 
 
 def read_instances(body: bytes, read: Reader) -> tuple[list[Facts], str | None]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_names
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import Ask, Cloud, Trouble
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import Ask, CallError, Cloud
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_details import DETAILS
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_facts import Facts, snake
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_machines import Part
@@ -18,7 +18,8 @@ from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Fi
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_pages import api_filters, at_once, lightsail, pages
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_plan import Work
 
-EC2_PAGE = 1000
+# EC2 allows 1000; what the parser makes of a page takes twenty times its text.
+EC2_PAGE = 500
 # Filters of RDS that its API knows; others are worked out here.
 RDS_FILTERS = ("db-cluster-id", "db-instance-id", "dbi-resource-id", "domain", "engine")
 
@@ -29,7 +30,7 @@ class Outcome:
 
     work: Work
     part: Part | None = None
-    trouble: Trouble | None = None
+    trouble: CallError | None = None
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -42,7 +43,7 @@ def fetch(cloud: Cloud, work: list[Work], options: Options) -> list[Outcome]:
         outcome = Outcome(one)
         try:
             outcome.part = collect(one, cloud.ask(one.account, one.service, one.region), options, outcome.warnings)
-        except Trouble as trouble:
+        except CallError as trouble:
             outcome.trouble = trouble
         outcome.seconds = time.monotonic() - began
         return outcome
@@ -51,7 +52,7 @@ def fetch(cloud: Cloud, work: list[Work], options: Options) -> list[Outcome]:
     for one, result in at_once(work, do, options.workers, options.region_timeout):
         if isinstance(result, TimeoutError):
             say = f"{one} does not answer within {options.region_timeout:g} s."
-            trouble = Trouble("silent", f"{say} Check the network, raise region_timeout, or write on_error: warn.")
+            trouble = CallError("silent", f"{say} Check the network, raise region_timeout, or write on_error: warn.")
             outcomes.append(Outcome(one, trouble=trouble, seconds=options.region_timeout))
         elif isinstance(result, Exception):
             raise result
@@ -69,7 +70,7 @@ def collect(work: Work, ask: Ask, options: Options, warnings: list[str]) -> Part
             break
         try:
             found = detail(ask, options, records)
-        except Trouble as trouble:
+        except CallError as trouble:
             # Hosts without their prices are better than no hosts.
             if trouble.kind not in ("forbidden", "other"):
                 raise

@@ -24,7 +24,10 @@ def lines(hosts: Iterable[Host]) -> list[str]:
 
 def arguments(host: Host, path: Path) -> str:
     """What ssh is told: this file, this name (whatever the address and port), and no other key."""
-    options = (f"HostKeyAlias={host.name}", f"UserKnownHostsFile={path}", "StrictHostKeyChecking=yes")
+    # ssh takes several files, separated by spaces, and has its own marks that begin with %.
+    file = str(path).replace("%", "%%")
+    file = f'"{file}"' if " " in file else file
+    options = (f"HostKeyAlias={host.name}", f"UserKnownHostsFile={file}", "StrictHostKeyChecking=yes")
     return " ".join(f"-o {shlex.quote(option)}" for option in options)
 
 

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_facts import Facts, moment, walk
@@ -68,10 +69,11 @@ class Machine:
         return f"{self.identity} ({self.service}, {place})"
 
 
-def machines(part: Part) -> list[Machine]:
-    """The machines of a part, in the order of their ids."""
-    made = [_MAKERS[part.service](part, record) for record in part.records]
-    return sorted(made, key=lambda machine: machine.identity)
+def machines(part: Part) -> Iterator[Machine]:
+    """The machines of a part, in the order of their ids; one at a time, because there may be thousands."""
+    identity = {"ec2": "instance_id", "rds": "db_instance_arn"}.get(part.service, "arn")
+    for record in sorted(part.records, key=operator.itemgetter(identity)):
+        yield _MAKERS[part.service](part, record)
 
 
 def _machine(part: Part, facts: Facts, identity: str, name: str, zone: str, fleet: Facts, **more: t.Any) -> Machine:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import Cloud, Trouble, place
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import CallError, Cloud, place
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Account, Options
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_pages import at_once
 
@@ -38,7 +38,7 @@ def plan(cloud: Cloud, options: Options, warnings: list[str]) -> list[Work]:
             found += [Work(account, service, one) for one in regions if not cloud.lacks(service, one)]
     if not found:
         services = " and ".join(options.services)
-        raise Trouble("other", f"No region of {', '.join(options.regions)} has {services}. Name one that has.")
+        raise CallError("other", f"No region of {', '.join(options.regions)} has {services}. Name one that has.")
     return found
 
 
@@ -51,7 +51,7 @@ def _regions(cloud: Cloud, account: Account, options: Options) -> tuple[list[str
     if options.regions:
         return _all_regions(cloud, account, region or "us-east-1")
     if not region:
-        raise Trouble(
+        raise CallError(
             "other", "No region is named. Write regions: [eu-west-1] or regions: [all], or give the profile a region."
         )
     return [region], []
@@ -60,7 +60,7 @@ def _regions(cloud: Cloud, account: Account, options: Options) -> tuple[list[str
 def _all_regions(cloud: Cloud, account: Account, region: str) -> tuple[list[str], list[str]]:
     try:
         answer = cloud.ask(account, "ec2", region)("describe_regions", AllRegions=True)["Regions"]
-    except Trouble as trouble:
+    except CallError as trouble:
         if trouble.kind != "forbidden":
             raise
         known = cloud.regions_of("ec2")

@@ -31,7 +31,7 @@ def test_the_same_file(case: dict[str, t.Any], inventory: Inventory) -> None:
     ours = inventory(**said, services=["ec2"], built_in_groups=False, include_stopped=True)
     assert ours.hosts() == theirs.hosts()
     assert ours.groups() == theirs.groups()
-    names = ADDRESSES if "ansible_host" in said.get("compose", {}) else ADDRESSES[1:]
+    names: tuple[str, ...] = ADDRESSES if "ansible_host" in said.get("compose", {}) else ADDRESSES[1:]
     if "hostvars_prefix" in said or "hostvars_suffix" in said:
         names = tuple(f"{said.get('hostvars_prefix', '')}{name}{said.get('hostvars_suffix', '')}" for name in names[1:])
     assert told(ours, names) == told(theirs, names)
