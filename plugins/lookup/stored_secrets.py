@@ -48,14 +48,14 @@ requirements:
 """
 
 EXAMPLES = r"""
-# One parameter a secret: /minato/production/medical-api/JWT_SECRET
+# In an inventory. One parameter a secret: /minato/production/medical-api/JWT_SECRET
 fleet_secrets: "{{ lookup('minato.fleet.stored_secrets', '/minato/production/', region='ap-northeast-1') }}"
+
+# One secret an app: minato/production/medical-api, a JSON object
+fleet_secrets_of_staging: "{{ lookup('minato.fleet.stored_secrets', 'minato/staging/', store='secretsmanager') }}"
 
 # Those of one app, by name
 values: "{{ lookup('minato.fleet.stored_secrets', '/minato/production/', app='medical-api', region='ap-northeast-1') }}"
-
-# One secret an app: minato/production/medical-api, a JSON object
-fleet_secrets: "{{ lookup('minato.fleet.stored_secrets', 'minato/production/', store='secretsmanager') }}"
 """
 
 RETURN = r"""
