@@ -106,6 +106,14 @@ def cloud(service: str) -> Any:
 
 
 @pytest.fixture
+def only_for_now(host: Any) -> Iterator[None]:
+    """Take away what the scenario itself does not list."""
+    yield
+    for certificate in (LIGHT, ALONE):
+        host.check_output(f"rm --recursive --force /etc/letsencrypt/*/{certificate['name']}*")
+
+
+@pytest.fixture
 def hosts(host: Any) -> Iterator[None]:
     """Put /etc/hosts back after the test."""
     host.check_output("cp /etc/hosts /root/hosts")
@@ -214,21 +222,22 @@ def test_a_certificate_that_is_not_served_is_noticed(
     for place in ("127.0.0.1", "[::1]"):
         assert f"Clients of app.test on {place}:443 are shown another certificate (subject=" in done.stdout
     assert "and not /etc/ssl/fleet/app.test/fullchain.pem, after `true`" in done.stdout
-    done = run_playbook(CONVERGE)
+    done = play_role("certbot", WANTED, hosts="web")
     assert done.returncode == 0, done.stdout
     assert served(address, trust).serial_number != before
 
 
 @pytest.mark.usefixtures("hosts")
 def test_wrong_names_are_refused_before_the_authority_is_asked(
-    host: Any, authority: Any, address: str, trust: ssl.SSLContext
+    play_role: Play, host: Any, authority: Any, address: str, trust: ssl.SSLContext
 ) -> None:
     """S1.6: failed attempts count against a limit there. Each name is told with its remedy, IPv6 apart from IPv4."""
     other, other6 = address_of(authority, 4), address_of(authority, 6)
     with_hosts(host, f"{other} elsewhere.test", f"{address} forgotten.test", f"{other6} forgotten.test")
     before = orders(authority)
     domains = ["app.test", "nowhere.test", "elsewhere.test", "forgotten.test"]
-    done = run_playbook(CONVERGE, certbot_certificates=[{"name": "app.test", "domains": domains}])
+    wanted = [{**SITE, "domains": domains}, RELAY]
+    done = play_role("certbot", {**WANTED, "certbot_certificates": wanted}, hosts="web")
     said = " ".join(done.stdout.split())
     assert done.returncode != 0
     assert "nowhere.test has no address: create its A record" in said
@@ -287,6 +296,7 @@ def test_a_port_in_use_is_told(play_role: Play, authority: Any) -> None:
     assert orders(authority) == before
 
 
+@pytest.mark.usefixtures("only_for_now")
 def test_another_way_of_renewal_or_authority_gets_it_issued_anew(play_role: Play, host: Any) -> None:
     """S1.6: staging to production; and what certbot noted down is brought in line."""
     wanted = {**WANTED, "certbot_certificates": [SITE, RELAY, {**ALONE, "challenge": "webroot"}]}
@@ -324,24 +334,26 @@ def test_a_group_that_is_not_there_is_told(play_role: Play) -> None:
     assert "changed=0" in done.stdout
 
 
-def test_what_certbot_says_about_a_failure_is_shown() -> None:
+def test_what_certbot_says_about_a_failure_is_shown(play_role: Play) -> None:
     """S1.6."""
-    done = run_playbook(
-        CONVERGE,
-        certbot_certificates=[{"name": "other", "domains": ["www.app.test"]}],
-        certbot_directory_url="https://pebble.test:14000/nothing",
+    wanted = [{"name": "other", "domains": ["www.app.test"]}]
+    nothing = DIRECTORY.replace("/dir", "/nothing")
+    done = play_role(
+        "certbot", {**WANTED, "certbot_certificates": wanted, "certbot_directory_url": nothing}, hosts="web"
     )
     assert done.returncode != 0
     assert "404" in done.stdout
     assert "pebble.test" in done.stdout
 
 
-def test_a_name_added_later_is_on_the_served_certificate(host: Any, address: str, trust: ssl.SSLContext) -> None:
+def test_a_name_added_later_is_on_the_served_certificate(
+    play_role: Play, host: Any, address: str, trust: ssl.SSLContext
+) -> None:
     """S1.6. In the same run a key that others may read is closed, and so are the directories above it (S3.4)."""
     key = host.check_output("readlink --canonicalize /etc/ssl/fleet/relay.test/privkey.pem")
     host.check_output(f"chmod 0644 {key} && chmod 0755 /etc/letsencrypt/archive")
     wanted = [{**SITE, "domains": ["www.app.test", "app.test"]}, RELAY]
-    done = run_playbook(CONVERGE, certbot_certificates=wanted)
+    done = play_role("certbot", {**WANTED, "certbot_certificates": wanted}, hosts="web")
     assert done.returncode == 0, done.stdout
     assert names(served(address, trust, "www.app.test")) == ["app.test", "www.app.test"]
     assert host.check_output(f"stat --format '%a %U %G' {key}") == "640 root relay"
