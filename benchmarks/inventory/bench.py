@@ -11,10 +11,9 @@ import sys
 import tempfile
 import time
 import typing as t
+import urllib.request
 from pathlib import Path
 
-import boto3
-import botocore.config
 import replay
 import yaml
 
@@ -23,11 +22,13 @@ ONLY = os.environ.get("CASES", "")
 KEPT = Path(".ansible/bench-inventory")
 HERE = Path(__file__).parent
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true"}
-# Lightsail's own come first, so that the mixed fleet has them.
-_KNOWN = boto3.session.Session()
-REGIONS = sorted(
-    _KNOWN.get_available_regions("ec2"),
-    key=lambda one: (one not in _KNOWN.get_available_regions("lightsail"), one != "us-east-1", one),
+# Where the time of the mixed fleet goes, line by line.
+WHERE: list[str] = []
+# Lightsail's own, and four that it has not.
+REGIONS = (
+    *("us-east-1", "ap-northeast-1", "eu-west-1", "us-west-2", "ap-northeast-2", "ap-south-1", "ap-southeast-1"),
+    *("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-2", "eu-west-3", "us-east-2"),
+    *("ap-southeast-3", "sa-east-1", "us-west-1", "af-south-1", "eu-south-1", "ap-northeast-3"),
 )
 PLUGINS = {"ours": ("minato.fleet.aws_fleet", "fleet.yml"), "aws_ec2": ("amazon.aws.aws_ec2", "aws_ec2.yml")}
 COMMANDS = {"list": ["ansible-inventory", "--list"], "list-hosts": ["ansible", "all", "--list-hosts"]}
@@ -53,6 +54,8 @@ def main() -> None:
     )
     print(f"\nmedians of {ROUNDS}\n")
     table(cases, rows)
+    for line in WHERE:
+        print(line)
 
 
 def table(cases: list[dict[str, t.Any]], rows: list[dict[str, float]]) -> None:
@@ -74,26 +77,56 @@ def measure(case: dict[str, t.Any]) -> dict[str, float]:
     """Record if need be, then run the plugins in turn."""
     plugins = [case["only"]] if "only" in case else list(PLUGINS)
     answers = recorded(case, plugins)
-    server = replay.Replay(answers, latency=case.get("latency", 0.0))
-    port = server.listen()
-    with tempfile.TemporaryDirectory() as directory:
-        files = {name: write(case, name, Path(directory), port) for name in plugins}
-        if case.get("cache"):
-            for file in files.values():
-                run(case, file)
-            server.calls = 0
-        ran: dict[str, list[Ran]] = {name: [] for name in plugins}
-        for _round in range(ROUNDS):
-            for name, file in files.items():
-                ran[name].append(run(case, file))
-        if case.get("cache") and server.calls:
-            sys.exit(f"{case['name']}: a warm run made {server.calls} calls.")
+    command = [sys.executable, str(HERE / "replay.py"), str(answers), str(case.get("latency", 0.0))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            ran = measured(case, plugins, int(server.stdout.readline()) if server.stdout else 0)
+        finally:
+            server.terminate()
     found: dict[str, float] = {}
     for name, those in ran.items():
         found[name] = round(statistics.median(one.seconds for one in those), 3)
         found[f"{name} CPU"] = round(statistics.median(one.cpu for one in those), 3)
         found[f"{name} MB"] = round(statistics.median(one.megabytes for one in those), 1)
     return found
+
+
+def measured(case: dict[str, t.Any], plugins: list[str], port: int) -> dict[str, list[Ran]]:
+    """Every run of every plugin."""
+
+    def calls() -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_calls") as answer:
+            return int(answer.read())
+
+    with tempfile.TemporaryDirectory() as directory:
+        files = {name: write(case, name, Path(directory), port) for name in plugins}
+        if case.get("cache"):
+            for file in files.values():
+                run(case, file)
+        before = calls()
+        ran: dict[str, list[Ran]] = {name: [] for name in plugins}
+        for _round in range(ROUNDS):
+            for name, file in files.items():
+                ran[name].append(run(case, file))
+        if case.get("cache") and calls() != before:
+            sys.exit(f"{case['name']}: a warm run made {calls() - before} calls.")
+        if "only" in case:
+            where_it_goes(case, files[plugins[0]])
+    return ran
+
+
+def where_it_goes(case: dict[str, t.Any], file: Path) -> None:
+    """What the plugin itself says of its time."""
+    told = subprocess.run(
+        ["ansible-inventory", "-i", str(file), "--list", "-vv"],
+        env={**os.environ, **KEYS},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (told.stdout + told.stderr).splitlines()
+    WHERE.append(f"\n{case['name']}:")
+    WHERE.extend(f"  {line}" for line in lines if line.startswith("aws_fleet: ") or line.endswith(" s"))
 
 
 def run(case: dict[str, t.Any], file: Path) -> Ran:
@@ -105,7 +138,6 @@ def run(case: dict[str, t.Any], file: Path) -> Ran:
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
     }
-    # The children's peak is that of the largest so far: each is measured by a small parent of its own.
     began = time.monotonic()
     child = subprocess.Popen(
         [command, "-i", str(file), *arguments],
@@ -187,6 +219,9 @@ def recorded(case: dict[str, t.Any], plugins: list[str]) -> Path:
 
 def client(region: str, url: str) -> t.Any:
     """boto3's own, which waits as long as it takes."""
+    import boto3
+    import botocore.config
+
     config = botocore.config.Config(read_timeout=3600, retries={"total_max_attempts": 1})
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     return boto3.client("ec2", region_name=region, endpoint_url=url, config=config, **keys)

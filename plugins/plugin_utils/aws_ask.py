@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_build, aws_clients, aws_fetch, aws_plan
@@ -30,6 +31,7 @@ def asked(display: t.Any, options: Options, room: Room, kept: Result | None, now
                 raise
             return standing
         outcomes = aws_fetch.fetch(cloud, work, options)
+        answered = time.time()
         if options.route53_enabled:
             for account in options.accounts:
                 room.route53.update(aws_fetch.route53_names(cloud.ask(account, "ec2", "us-east-1"), options))
@@ -59,6 +61,9 @@ def asked(display: t.Any, options: Options, room: Room, kept: Result | None, now
                         result.parts[name] = kept.parts[name]
     except aws_clients.CallError as trouble:
         raise InventoryError(str(trouble)) from None
+    slow = room.expressions.slow
+    took = f"asked {answered - now:.2f} s, built {time.time() - answered:.2f} s"
+    display.vv(f"aws_fleet: {took}, {slow} evaluations by Jinja")
     for warning in warnings:
         display.warning(warning)
     _judge(troubles, options, display)

@@ -20,6 +20,17 @@ from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Ac
 # Asks one operation in one region, and returns its answer; raises CallError.
 Ask = Callable[..., dict[str, t.Any]]
 API = {"lightsail": "lightsail", "lightsail_database": "lightsail", "ec2": "ec2", "rds": "rds"}
+_CALLS = {
+    "ec2": {
+        *("DescribeInstances", "DescribeInstanceTypes", "DescribeRegions", "DescribeSecurityGroups"),
+        "DescribeVolumes",
+    },
+    "lightsail": {
+        *("GetAutoSnapshots", "GetBundles", "GetInstanceAccessDetails", "GetInstances", "GetRelationalDatabaseBundles"),
+        "GetRelationalDatabases",
+    },
+    "rds": {"DescribeDBInstances"},
+}
 
 _CREDENTIALS = {
     *("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"),
@@ -90,12 +101,29 @@ class _ParserFactory(botocore.parsers.ResponseParserFactory):
         return super().create_parser(protocol_name)
 
 
+class _Loader(botocore.loaders.Loader):
+    """botocore's own, which knows no more calls than are made here: a client is made of all that its loader knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._models: dict[str, t.Any] = {}
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> t.Any:
+        if type_name != "service-2" or service_name not in _CALLS:
+            return super().load_service_model(service_name, type_name, api_version)
+        if service_name not in self._models:
+            model = super().load_service_model(service_name, type_name, api_version)
+            calls = {name: call for name, call in model["operations"].items() if name in _CALLS[service_name]}
+            self._models[service_name] = {**model, "operations": calls}
+        return self._models[service_name]
+
+
 class Cloud:
     """Sessions and clients of all accounts."""
 
     def __init__(self, options: Options, wanted: aws_facts.Wanted, agent: str) -> None:
         self._options = options
-        self._loader = botocore.loaders.create_loader()
+        self._loader = _Loader()
         self._factory = _ParserFactory(wanted)
         self._config = botocore.config.Config(
             connect_timeout=options.timeout,

@@ -88,6 +88,8 @@ def constructed(
             groups.append(group)
             if parent and not isinstance(parent, str):
                 raise OptionError(f"keyed_groups: parent_group gives {parent!r} on {name}, which is no text.")
+            if parent and safe(parent) == group:
+                raise OptionError(f"keyed_groups: {group} would be its own parent_group on {name}. Write another.")
             if parent:
                 parents.append((safe(parent), group))
     return groups, parents

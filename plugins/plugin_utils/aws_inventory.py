@@ -78,7 +78,9 @@ def run(
         inventory.warn(warning)
     if options.known_hosts:
         _know(hosts, inventory, options)
+    began = time.time()
     aws_hosts.populate(inventory.data, hosts, now)
+    inventory.display.vv(f"aws_fleet: {len(hosts)} hosts added in {time.time() - began:.2f} s")
 
 
 def _further(inventory: Inventory, options: Options, extra: dict[str, t.Any]) -> list[t.Any]:

@@ -16,7 +16,7 @@ from ansible_collections.minato.fleet.plugins.plugin_utils.aws_facts import Fact
 SLIM: dict[str, tuple[str, ...]] = {
     "ec2": (
         *("instance_id", "image_id", "key_name", "private_ip_address", "public_ip_address", "public_dns_name"),
-        *("subnet_id", "vpc_id"),
+        *("subnet_id", "vpc_id", "ssm_inventory"),
     ),
     "lightsail": ("blueprint_id", "key_name", "private_ip_address", "public_ip_address"),
     "lightsail_database": ("publicly_accessible",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
@@ -157,7 +157,7 @@ def test_keyed_groups_are_ansibles(
         }
         for name in ("all", "ungrouped"):
             expected.pop(name)
-    except (AnsibleParserError, AnsibleError, TypeError):
+    except Exception:  # Ansible's own are of many kinds
         expected = "fails"
     chosen = options(keyed_groups=[entry], strict=strict, leading_separator=leading)
     try:

@@ -109,6 +109,44 @@ def test_one_that_hangs_keeps_nobody_waiting() -> None:
     assert [type(result) for _task, result in results] == [TimeoutError, float, float]
 
 
+def test_the_systems_manager_is_asked_for_forty_at_a_time() -> None:
+    records = [{"instance_id": f"i-{number}", "instance_type": "t3.micro"} for number in range(41)]
+    asked = []
+
+    def ask(operation: str, api: str = "ec2", **given: t.Any) -> dict[str, t.Any]:
+        if api != "ssm":
+            return {"Facts": records, "InstanceTypes": [], "SecurityGroups": []}
+        asked.append(given["Filters"][0]["Values"])
+        content = {"AWS:InstanceInformation": {"Content": [{"PlatformName": "Debian"}]}}
+        return {"Entities": [{"Id": name, "Data": content if name == "i-40" else {}} for name in asked[-1]]}
+
+    work = aws_plan.Work(options().accounts[0], "ec2", "eu-west-1")
+    part = aws_fetch.collect(work, ask, options(use_ssm_inventory=True), [])
+    assert [len(names) for names in asked] == [40, 1]
+    assert part.details["ssm"] == {"i-40": {"platform_name": "Debian"}}
+
+
+def test_names_of_route53() -> None:
+    zones = [{"Id": "/1", "Name": "example.com."}, {"Id": "/2", "Name": "internal."}]
+    pages: list[dict[str, t.Any]] = [
+        {"ResourceRecordSets": [record("a.example.com.", "192.0.2.1")], "IsTruncated": True, "NextRecordName": "b"},
+        {"ResourceRecordSets": [record("b.example.com.", "192.0.2.1"), record("c.example.net.", "192.0.2.1")]},
+    ]
+
+    def ask(operation: str, api: str = "", **given: t.Any) -> dict[str, t.Any]:
+        if operation == "list_hosted_zones":
+            return {"HostedZones": zones}
+        assert given["HostedZoneId"] == "/1", "an excluded zone was read"
+        return pages[1 if given.get("StartRecordName") == "b" else 0]
+
+    chosen = options(route53_enabled=True, route53_excluded_zones=["internal"], route53_hostnames=[".example.com"])
+    assert aws_fetch.route53_names(ask, chosen) == {"192.0.2.1": ["a.example.com", "b.example.com"]}
+
+
+def record(name: str, target: str) -> dict[str, t.Any]:
+    return {"Name": name, "Type": "A", "ResourceRecords": [{"Value": target}]}
+
+
 def test_many_filters_are_one_question() -> None:
     asked = aws_fetch.ec2_queries(
         options(include_filters=[{"tag:a": "1"}, {"tag:b": ["2", "3"]}], filters={"env": "x"})
