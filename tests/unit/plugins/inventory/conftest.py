@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 import threading
 import typing as t
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from ansible.utils.display import Display
 from ansible_collections.minato.fleet.tests.aws.server import serve
 
 ROOT = Path(__file__).parents[4]
+PLUGINS = "ansible_collections.minato.fleet.plugins.inventory"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_CONFIG_FILE": "none"}
 
 
@@ -31,7 +33,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS
 def served() -> Iterator[str]:
     """A running cloud."""
     init_plugin_loader([str(ROOT / ".ansible/collections")])
-    # pytest has imported the collection as plain Python; Ansible's loader wants to know that it is one.
+    # pytest has imported the collection as plain Python; Ansible's loader wants to know that it is one, and to import
+    # plugins itself.
+    for name in [name for name in sys.modules if name.startswith(PLUGINS)]:
+        del sys.modules[name]
     vars(importlib.import_module("ansible_collections.minato.fleet")).setdefault("_collection_meta", {})
     server = serve("127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever)
@@ -97,7 +102,14 @@ class Read:
     """What Ansible made of an inventory file."""
 
     manager: InventoryManager
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
+    _said: list[str]
+
+    def refresh(self) -> Read:
+        """As `meta: refresh_inventory` does."""
+        self._said.clear()
+        self.manager.refresh_inventory()
+        return Read(self.manager, list(self._said), self._said)
 
     def hosts(self) -> list[str]:
         return sorted(self.manager.hosts)
@@ -147,6 +159,6 @@ def inventory(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         warnings.clear()
         context.CLIARGS = CLIArgs({"flush_cache": flush})
         manager = InventoryManager(DataLoader(), sources=[str(path)], cache=not flush)
-        return Read(manager, list(warnings))
+        return Read(manager, list(warnings), warnings)
 
     return read

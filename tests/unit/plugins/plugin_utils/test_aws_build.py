@@ -75,6 +75,15 @@ def test_no_host_has_more_than_it_may() -> None:
     assert len(everything.warnings) == 1
 
 
+def test_secrets_are_no_facts() -> None:
+    answer = {
+        "pendingModifiedValues": {"masterUserPassword": "s", "engineVersion": "16"},
+        "privateKey": "s",
+        "certKey": "s",
+    }
+    assert snake([answer]) == [{"pending_modified_values": {"engine_version": "16"}}]
+
+
 def host(name: str, identity: str) -> aws_hosts.Host:
     return aws_hosts.Host(name, identity, {"a": 1}, ["g"], [("above", "g")], 5.0, ["ssh-ed25519 AAAA"], ["192.0.2.1"])
 
