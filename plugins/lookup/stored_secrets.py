@@ -4,12 +4,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.minato.fleet.plugins.plugin_utils import secret_stores
-
 DOCUMENTATION = r"""
 name: stored_secrets
 author: The minato.fleet maintainers (@minato-fleet)
@@ -64,6 +58,12 @@ _list:
   type: list
   elements: dict
 """
+
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.minato.fleet.plugins.plugin_utils import secret_stores
 
 
 class LookupModule(LookupBase):

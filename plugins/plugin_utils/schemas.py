@@ -101,8 +101,8 @@ def sentences(error: t.Any, label: str, place: Place, rule: Schema) -> Iterator[
     elif error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
         yield f"{label}: {here}.{error.instance} cannot name an environment variable. Use letters, digits and _."
     elif error.validator == "uniqueItems":
-        twice = next(item for item in error.instance if error.instance.count(item) > 1)
-        yield f"{label}: {here} has {twice} twice. Write it once."
+        twice = [item for item in error.instance if error.instance.count(item) > 1]
+        yield f"{label}: {here} has {twice[0]} twice. Write it once."
     elif error.validator == "pattern" and error.instance == "":
         yield f"{label}: {here} is empty. {_remedy(place, rule)}"
     elif error.validator in ("minimum", "maximum") and {"minimum", "maximum"} <= set(broken):
