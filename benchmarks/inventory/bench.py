@@ -54,8 +54,17 @@ def main() -> None:
     )
     print(f"\nmedians of {ROUNDS}\n")
     table(cases, rows)
+    print(
+        f"\nAnsible itself, with one host and no plugin: {floor('list')} s --list, {floor('list-hosts')} s --list-hosts"
+    )
     for line in WHERE:
         print(line)
+
+
+def floor(command: str) -> float:
+    """What no plugin can be faster than."""
+    ran = [run({"command": command, "name": "floor"}, Path("localhost,")).seconds for _round in range(ROUNDS)]
+    return round(statistics.median(ran), 2)
 
 
 def table(cases: list[dict[str, t.Any]], rows: list[dict[str, float]]) -> None:

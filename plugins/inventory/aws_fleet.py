@@ -419,11 +419,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Python looks for garbage again and again while many objects are made; here nothing is thrown away."""
+    """Python looks for garbage again and again while many objects are made; here all of them stay."""
     before = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if before:
             gc.enable()

@@ -9,13 +9,25 @@ import typing as t
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
-import botocore.config
-import botocore.exceptions
-import botocore.loaders
-import botocore.parsers
-import botocore.session
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_facts
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Account, Options
+
+try:
+    import botocore.config
+    import botocore.exceptions
+    import botocore.session
+    from botocore.loaders import Loader
+    from botocore.parsers import EC2QueryParser, ResponseParserError, ResponseParserFactory
+except ImportError as error:
+    # Said when the cloud is asked.
+    MISSING: str = str(error)
+    FAILURES: tuple[t.Any, ...] = ()
+    UNREADABLE: tuple[t.Any, ...] = ()
+    EC2QueryParser = Loader = ResponseParserFactory = object
+else:
+    MISSING = ""
+    FAILURES = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
+    UNREADABLE = (ResponseParserError, ValueError)
 
 # Asks one operation in one region, and returns its answer; raises CallError.
 Ask = Callable[..., dict[str, t.Any]]
@@ -44,17 +56,15 @@ _THROTTLED = {
     *("RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException"),
     *("RequestThrottled", "RequestThrottledException", "SlowDown", "BandwidthLimitExceeded", "EC2ThrottledException"),
 }
-_FAILURES = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
-_CLOSED = (
-    *(botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError),
-    *(botocore.exceptions.ReadTimeoutError, botocore.exceptions.ConnectionClosedError),
-    *(botocore.exceptions.ProxyConnectionError, botocore.exceptions.SSLError),
-)
-_NO_CREDENTIALS = (
-    *(botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError),
-    *(botocore.exceptions.CredentialRetrievalError, botocore.exceptions.TokenRetrievalError),
-    *(botocore.exceptions.SSOError, botocore.exceptions.NoAuthTokenError),
-)
+# Exceptions by name, so that nothing of botocore is needed to say it.
+_CLOSED = {
+    *("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"),
+    *("ProxyConnectionError", "SSLError"),
+}
+_NO_CREDENTIALS = {
+    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
+    *("TokenRetrievalError", "SSOError", "NoAuthTokenError"),
+}
 
 
 class CallError(Exception):
@@ -65,7 +75,7 @@ class CallError(Exception):
         self.kind = kind
 
 
-class _Parser(botocore.parsers.EC2QueryParser):
+class _Parser(EC2QueryParser):
     """botocore's own, except for the one answer that is large: of it only what is wanted is read."""
 
     def __init__(self, wanted: aws_facts.Wanted, lock: threading.Lock, readers: dict[str, aws_facts.Reader]) -> None:
@@ -88,7 +98,7 @@ class _Parser(botocore.parsers.EC2QueryParser):
         return {"Facts": found, **({"NextToken": token} if token else {}), "ResponseMetadata": meta}
 
 
-class _ParserFactory(botocore.parsers.ResponseParserFactory):
+class _ParserFactory(ResponseParserFactory):
     def __init__(self, wanted: aws_facts.Wanted) -> None:
         super().__init__()
         self._wanted = wanted
@@ -101,7 +111,7 @@ class _ParserFactory(botocore.parsers.ResponseParserFactory):
         return super().create_parser(protocol_name)
 
 
-class _Loader(botocore.loaders.Loader):
+class _Loader(Loader):
     """botocore's own, which knows no more calls than are made here: a client is made of all that its loader knows."""
 
     def __init__(self) -> None:
@@ -122,6 +132,8 @@ class Cloud:
     """Sessions and clients of all accounts."""
 
     def __init__(self, options: Options, wanted: aws_facts.Wanted, agent: str) -> None:
+        if MISSING:
+            raise CallError("other", f"{MISSING} on the controller. Install the Python library botocore.")
         self._options = options
         self._loader = _Loader()
         self._factory = _ParserFactory(wanted)
@@ -171,7 +183,7 @@ class Cloud:
             try:
                 client = self._client(account, api, region)
                 return t.cast("dict[str, t.Any]", getattr(client, operation)(**parameters))
-            except (*_FAILURES, botocore.parsers.ResponseParserError, ValueError) as error:
+            except (*FAILURES, *UNREADABLE) as error:
                 raise explain(error, place(account, service, region), action(api, operation), self._options) from error
 
         return call
@@ -194,7 +206,7 @@ class Cloud:
             if session.get_credentials() is None:
                 raise botocore.exceptions.NoCredentialsError
             return self._assumed(session, account) if account.role_arn else session
-        except _FAILURES as error:
+        except FAILURES as error:
             raise explain(error, f"account {account.name}" if account.name else "AWS", "", self._options) from error
 
     def _plain_session(self, profile: str) -> t.Any:
@@ -238,31 +250,33 @@ def action(api: str, operation: str) -> str:
 
 def explain(error: Exception, where: str, operation: str, options: Options) -> CallError:
     """One sentence for an error of botocore, with what to do about it."""
-    if isinstance(error, botocore.exceptions.ProfileNotFound):
-        profile = error.kwargs.get("profile", "")
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "ProfileNotFound" in kinds:
+        profile = getattr(error, "kwargs", {}).get("profile", "")
         return CallError(
             "credentials", f"The profile {profile} is not in the AWS configuration. Add it, or name another."
         )
-    if isinstance(error, _NO_CREDENTIALS):
+    if kinds & _NO_CREDENTIALS:
         return CallError(
             "credentials",
             f"No usable AWS credentials for {where} ({type(error).__name__})."
             " Name a profile, log in to it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
-    if isinstance(error, _CLOSED):
+    if kinds & _CLOSED:
         tries = f"{options.retries + 1} tries of {options.timeout:g} s"
         return CallError(
             "silent",
             f"{where} does not answer ({type(error).__name__}, {tries})."
             " Check the network, take it out of regions, or write on_error: warn.",
         )
-    if isinstance(error, (ValueError, botocore.parsers.ResponseParserError)):
+    if kinds & {"ValueError", "ResponseParserError"}:
         say = f"{where} answers what is none of AWS's answers."
         return CallError("silent", f"{say} A proxy or a login page may stand between.")
-    if not isinstance(error, botocore.exceptions.ClientError):
+    response = getattr(error, "response", None)
+    if response is None:
         return CallError("other", f"{where}: {operation} failed: {error}")
-    code = error.response.get("Error", {}).get("Code", "")
-    said = error.response.get("Error", {}).get("Message", "").rstrip(". ")
+    code = response.get("Error", {}).get("Code", "")
+    said = response.get("Error", {}).get("Message", "").rstrip(". ")
     if code in _CREDENTIALS:
         return CallError(
             "credentials",

@@ -74,7 +74,7 @@ def collect(work: Work, ask: Ask, options: Options, warnings: list[str]) -> Part
             # Hosts without their prices are better than no hosts.
             if trouble.kind not in ("forbidden", "other"):
                 raise
-            warnings.append(f"{str(trouble).split('. ')[0]}. Its hosts lack what that call tells ({kind}).")
+            warnings.append(f"{str(trouble).split('. ', maxsplit=1)[0]}. Its hosts lack what that call tells ({kind}).")
             continue
         if found is not None:
             part.details[kind] = found

@@ -322,5 +322,5 @@ def merge_ports(rules: Iterable[list[Facts]]) -> list[Facts]:
 
 
 def _port_order(rule: Facts) -> tuple[int, str, str]:
-    first = str(rule["port"]).split("-")[0]
+    first = str(rule["port"]).split("-", maxsplit=1)[0]
     return (int(first) if first.isdecimal() else 65536, str(rule["port"]), rule["protocol"])
