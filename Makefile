@@ -21,7 +21,7 @@ cloud: ## Serve the emulated cloud in the foreground: make cloud [FLEET=file.yml
 	@tests/bin/setup test
 	@tests/bin/cloud --port $(or $(PORT),5000) $(if $(FLEET),--fleet $(FLEET))
 
-test: ## Run every check: lint, unit, sanity, all scenarios (under 30 minutes on two cores)
+test: ## Run every check: lint, unit, sanity, all scenarios
 	@tests/bin/test
 
 lint: ## YAML, Ansible, Python and shell linters, types, and the rules of the house
