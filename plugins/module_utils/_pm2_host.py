@@ -268,7 +268,7 @@ class Host:
         if step.action == "evict":
             self._pm2(step.user, home, "kill")
         elif step.action == "remove":
-            self._pm2(step.user, home, "delete", step.app)
+            self._delete(step.user, home, step.app)
         elif step.action == "save":
             self._pm2(step.user, home, "save", "--force")
             for path in (f"{home}/dump.pm2", f"{home}/dump.pm2.bak"):
@@ -278,11 +278,37 @@ class Host:
             app = next(app for app in apps if app.name == step.app)
             # Delete, then start: on a reload or restart PM2 would keep the old working directory and settings.
             if step.why != ABSENT:
-                self._pm2(step.user, home, "delete", app.name)
+                self._delete(step.user, home, app.name)
             self._pm2(step.user, home, "start", "-", data=json.dumps(declaration(app)))
             ended = time.time()
             if app.fields["wait_ready"]:
                 self._note_unready(unready(app, self._of(app), ended))
+
+    def _delete(self, user: str, home: str, name: str) -> None:
+        """Delete an app, so that it stays away.
+
+        A process that is ended before it has said that it is ready is taken by PM2 for one that crashed: PM2 starts it
+        again when its back-off is over, be it deleted or not.
+        """
+        found = self._named(user, home, name)
+        if not all(_settled(each) for each in found):
+            self._quiet(user, home, name)
+        if found:
+            self._pm2(user, home, "delete", name)
+
+    def _quiet(self, user: str, home: str, name: str) -> None:
+        """Stop an app until nothing of it is left to come.
+
+        Each stop also cancels the restart that is due. One that was stopped, and was not started before it was stopped
+        again, had none left.
+        """
+        before: list[tuple[str, int]] = []
+        for _attempt in range(20):
+            self._pm2(user, home, "stop", name)
+            after = [(each.status, each.restarts) for each in self._named(user, home, name)]
+            if after == before and all(status in ("stopped", "errored") for status, _restarts in after):
+                return
+            before = after
 
     def _install(self, version: str) -> None:
         npm = f"{self._node_bin}/npm"
@@ -346,7 +372,10 @@ class Host:
         )
 
     def _of(self, app: App) -> list[Process]:
-        return [each for each in self.processes(app.user, app.pm2_home) if each.name == app.name]
+        return self._named(app.user, app.pm2_home, app.name)
+
+    def _named(self, user: str, home: str, name: str) -> list[Process]:
+        return [each for each in self.processes(user, home) if each.name == name]
 
     def _note_unready(self, processes: Sequence[Process]) -> None:
         """Remember them for later runs, as long as they live: PM2 cannot tell them from others."""
@@ -392,6 +421,12 @@ class Host:
                 stderr=stderr,
             )
         return str(stdout)
+
+
+def _settled(process: Process) -> bool:
+    """Say whether PM2 waits for nothing more of this process: neither that it is ready nor that it may come back."""
+    patience = (process.fields["listen_timeout"] or 3000) / 1000
+    return process.status == "online" and time.time() - process.started > patience
 
 
 def _read(path: str, default: Any) -> Any:
