@@ -1,6 +1,6 @@
 # `make help` lists the verbs. Nothing here needs an activated environment: the scripts find their own.
 .DEFAULT_GOAL := help
-.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site cloud
+.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site bench-inventory cloud
 
 help: ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb text; do printf '  %-12s %s\n' "$$verb" "$$text"; done
@@ -48,3 +48,6 @@ docs: ## Regenerate the tables in the READMEs and docs/apps.md from specs and sc
 
 bench-site: ## Count and time the module calls of a run that changes nothing
 	@tests/bin/bench-site
+
+bench-inventory: ## Time the inventory plugin beside amazon.aws's, on recorded answers
+	@tests/bin/bench-inventory

@@ -56,7 +56,7 @@ options:
         default: []
         suboptions:
           plugin:
-            description: Name of the lookup plugin, for example V(amazon.aws.ssm_parameter).
+            description: Name of the lookup plugin, for example V(minato.fleet.stored_secrets).
             type: str
             required: true
           term:
@@ -98,9 +98,9 @@ EXAMPLES = r"""
         values:
           PORT: 3000
         lookups:
-          - plugin: amazon.aws.ssm_parameter
-            term: /prod/shop
-            options: {bypath: true, shortnames: true}
+          - plugin: minato.fleet.stored_secrets
+            term: /production/
+            options: {app: shop}
             keys: [STRIPE_KEY, SMTP_PASSWORD]
         generate: [JWT_SECRET]
 """

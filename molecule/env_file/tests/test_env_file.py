@@ -164,23 +164,15 @@ def test_values_come_from_vault_parameter_store_and_secrets_manager(host: Any) -
 
 
 PARAMETER_STORE = {
-    "plugin": "amazon.aws.ssm_parameter",
-    "term": "/production/medical-api",
-    "options": {
-        "bypath": True,
-        "shortnames": True,
-        "region": "ap-northeast-1",
-        "endpoint_url": "http://127.0.0.1:5181",
-        "access_key": "testing",
-        "secret_key": "testing",
-    },
+    "plugin": "minato.fleet.stored_secrets",
+    "term": "/production/",
+    "options": {"app": "medical-api", "region": "ap-northeast-1", "endpoint_url": "http://127.0.0.1:5181"},
     "keys": ["DATABASE_URL"],
 }
 SECRETS_MANAGER = {
     **PARAMETER_STORE,
-    "plugin": "amazon.aws.secretsmanager_secret",
-    "term": "production/medical-api/mail",
-    "options": {key: value for key, value in PARAMETER_STORE["options"].items() if key not in ("bypath", "shortnames")},
+    "term": "production/",
+    "options": {**PARAMETER_STORE["options"], "store": "secretsmanager"},
     "keys": ["SMTP_USER"],
 }
 NOWHERE = {**PARAMETER_STORE["options"], "endpoint_url": "http://127.0.0.1:9"}
@@ -191,15 +183,17 @@ NOWHERE = {**PARAMETER_STORE["options"], "endpoint_url": "http://127.0.0.1:9"}
     [
         (
             {**PARAMETER_STORE, "keys": ["DATABASE_URL", "ABSENT"]},
-            "no value for ABSENT: amazon.aws.ssm_parameter /production/medical-api has no ABSENT",
+            "no value for ABSENT: minato.fleet.stored_secrets /production/ has no ABSENT",
         ),
         (
             {**PARAMETER_STORE, "options": NOWHERE},
-            "no value for DATABASE_URL: amazon.aws.ssm_parameter /production/medical-api failed: Could not connect to",
+            "no value for DATABASE_URL: minato.fleet.stored_secrets /production/ failed: Secrets under /production/ from ssm"
+            " in ap-northeast-1: Could not connect to",
         ),
         (
-            {**SECRETS_MANAGER, "term": "production/other"},
-            "no value for SMTP_USER: amazon.aws.secretsmanager_secret production/other failed: Failed to find secret",
+            {**SECRETS_MANAGER, "term": "elsewhere/"},
+            "no value for SMTP_USER: minato.fleet.stored_secrets elsewhere/ failed: Secrets under elsewhere/ from"
+            " secretsmanager in ap-northeast-1: there is nothing under elsewhere/medical-api",
         ),
     ],
     ids=["absent parameter", "unreachable", "absent secret"],
