@@ -163,7 +163,7 @@ def pm2_apps(apps: list[App]) -> list[Item]:
             "max_memory_restart": app["memory_max"],
             "kill_timeout": 10000,
             "listen_timeout": 15000,
-            "wait_ready": True,
+            "wait_ready": app["wait_ready"],
             "health_url": f"http://127.0.0.1:{app['port']}{app['health_path']}",
             "log_dir": log_dir(app),
         }
