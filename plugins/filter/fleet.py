@@ -14,6 +14,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "app_certificates": wiring.app_certificates,
             "app_releases": wiring.app_releases,
             "ca_certificates": wiring.ca_certificates,
             "certificates": wiring.certificates,
@@ -24,9 +25,12 @@ class FilterModule:
             "nginx_sites": wiring.nginx_sites,
             "nginx_upstreams": wiring.nginx_upstreams,
             "node_versions": wiring.node_versions,
+            "plan": contract.plan,
             "pm2_apps": wiring.pm2_apps,
             "pm2_node_bin": wiring.pm2_node_bin,
             "postgres_databases": wiring.postgres_databases,
             "postgres_roles": wiring.postgres_roles,
+            "python_versions": wiring.python_versions,
             "select_apps": catalog.select_apps,
+            "systemd_units": wiring.systemd_units,
         }

@@ -12,6 +12,12 @@ from ansible_collections.minato.fleet.plugins.plugin_utils import schemas
 
 App = dict[str, t.Any]
 
+# What an app of a runtime has where it says nothing.
+RUNTIME_DEFAULTS: dict[str, dict[str, str]] = {
+    "node": {"process_manager": "pm2", "install": "npm ci --omit=dev"},
+    "python": {"process_manager": "systemd"},
+}
+
 
 def app_schema() -> schemas.Schema:
     return t.cast(schemas.Schema, schemas.schema()["$defs"]["app"])
@@ -36,7 +42,8 @@ def _label(app: t.Any, index: int) -> str:
 
 def complete(app: App) -> App:
     """The app with every key that has a default filled in. Needs an app without schema problems."""
-    return t.cast(App, schemas.complete(schemas.plain(app), app_schema()))
+    completed = schemas.complete(schemas.plain(app), app_schema())
+    return {**RUNTIME_DEFAULTS[completed["runtime"]], **completed}
 
 
 def select_apps(apps: t.Any, names: t.Any) -> list[App]:

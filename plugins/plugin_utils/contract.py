@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import (
+    capacity,
     catalog,
     contract_apps,
     contract_hosts,
@@ -40,14 +41,31 @@ def problems(
     found = [*catalog.schema_problems(listed), *_variable_problems(hosts, databases)]
     if found:
         return found  # what follows reads keys that the schema has to vouch for
-    fleet = Fleet(
-        apps=[catalog.complete(app) for app in listed],
+    fleet = _fleet(listed, hosts, secrets, databases, base_memory)
+    return [sentence for rule in RULES for sentence in rule(fleet)]
+
+
+def plan(apps: t.Any, hosts: t.Mapping[str, t.Any], databases: t.Mapping[str, t.Any], base_memory: str) -> list[str]:
+    """What each host's memory and each database server's connections are needed for, a line each.
+
+    Args: as of ``problems``. A catalog that breaks its schema gives no line: ``problems`` says why.
+    """
+    listed = schemas.plain(apps)
+    if catalog.schema_problems(listed) or _variable_problems(hosts, databases):
+        return []
+    return capacity.table(_fleet(listed, hosts, {}, databases, base_memory))
+
+
+def _fleet(
+    apps: list[t.Any], hosts: t.Mapping[str, t.Any], secrets: t.Any, databases: t.Mapping[str, t.Any], base_memory: str
+) -> Fleet:
+    return Fleet(
+        apps=[catalog.complete(app) for app in apps],
         hosts=[Host.of(str(name), variables) for name, variables in sorted(hosts.items())],
         secrets=secrets or {},
         databases=databases,
         base_memory=base_memory,
     )
-    return [sentence for rule in RULES for sentence in rule(fleet)]
 
 
 def _variable_problems(hosts: t.Mapping[str, t.Any], databases: t.Mapping[str, t.Any]) -> list[str]:

@@ -31,6 +31,8 @@ FIRST_OUTGOING_PORT, LAST_OUTGOING_PORT = 32768, 60999
 SET_BY_THE_FLEET = ("PORT", "HOST")
 # Of an app with a database: the key that each is made from.
 DATABASE_VARIABLES = {"DATABASE_URL": "user", "DATABASE_POOL_MAX": "pool", "MIGRATION_DATABASE_URL": "migrator"}
+TLS_VARIABLES = ("TLS_CERT", "TLS_KEY")
+FIRST_ORDINARY_PORT = 1024  # below it, Linux asks for CAP_NET_BIND_SERVICE
 LEAST_MEMORY = 64
 ACME_PATH = "/.well-known/acme-challenge/"
 
@@ -51,10 +53,14 @@ def system_names(fleet: Fleet) -> Iterator[str]:
 
 
 def reserved_ports(fleet: Fleet) -> Iterator[str]:
-    for app in fleet.apps:
-        port = app["port"]
+    for app, port in ((each, port) for each in fleet.apps for port in wiring.ports(each)):
         if port in SERVICE_PORTS:
             yield f"{app['name']}: port: {port} is {SERVICE_PORTS[port]}'s. Write another, for example 3000."
+        elif port < FIRST_ORDINARY_PORT and not app["serves_tls"]:
+            yield (
+                f"{app['name']}: port: {port} is open to root alone, and the web server stands in front of the app."
+                " Write another, for example 3000."
+            )
         elif FIRST_OUTGOING_PORT <= port <= LAST_OUTGOING_PORT:
             yield (
                 f"{app['name']}: port: {port} is one that Linux gives to outgoing connections"
@@ -76,6 +82,10 @@ def environment(fleet: Fleet) -> Iterator[str]:
         taken: dict[str, str] = dict.fromkeys(SET_BY_THE_FLEET, "the fleet")
         if "database" in app:
             taken.update(dict.fromkeys(DATABASE_VARIABLES, "the fleet"))
+        if app["redis"]:
+            taken["REDIS_URL"] = "the fleet"
+        if app["serves_tls"]:
+            taken.update(dict.fromkeys(TLS_VARIABLES, "the fleet"))
         for key in ("env", "secrets", "generated_secrets"):
             for name in app[key]:
                 if taken.get(name) == "the fleet":
@@ -115,6 +125,35 @@ def _misspelt_secret(fleet: Fleet, app: App, key: str, values: t.Mapping[str, t.
     if app["name"] not in fleet.secrets and (near := schemas.nearest(app["name"], spare)):
         return f" There is a fleet_secrets.{near}: rename it if that is the one."
     return ""
+
+
+def runtimes(fleet: Fleet) -> Iterator[str]:
+    """What an app says of its runtime and of its process manager holds together."""
+    for app in fleet.apps:
+        name = app["name"]
+        if app["runtime"] == "python" and "python_version" not in app:
+            yield f'{name}: python_version is missing. Write that of the host, for example `python_version: "3.11"`.'
+        if app["runtime"] == "python" and app["process_manager"] == "pm2":
+            yield f"{name}: process_manager: PM2 runs apps of Node.js. Take it out, and systemd runs this one."
+        if app["sticky"] and len(wiring.ports(app)) == 1:
+            yield (
+                f"{name}: sticky: the web server knows one address of it, so there is nothing to choose."
+                " Take it out, or run several `instances` under systemd."
+            )
+
+
+def own_tls(fleet: Fleet) -> Iterator[str]:
+    """An app that serves TLS itself is one process under systemd, with one host name and nothing in front."""
+    for app in fleet.apps:
+        if not app["serves_tls"]:
+            continue
+        here = f"{app['name']}: serves_tls"
+        if app["process_manager"] != "systemd":
+            yield f"{here}: only systemd lets an ordinary user have port 443. Write `process_manager: systemd`."
+        if app["instances"] > 1:
+            yield f"{here}: {app['instances']} processes cannot share a port. Write `instances: 1`, or take it out."
+        if [route["path"] for route in app["routes"]] != ["/"]:
+            yield f"{here}: the app answers to one host name with nothing in front. Write one route with its host alone."
 
 
 def routes(fleet: Fleet) -> Iterator[str]:
@@ -165,6 +204,8 @@ RULES: tuple[Rule, ...] = (
     reserved_ports,
     little_memory,
     environment,
+    runtimes,
+    own_tls,
     routes,
     databases,
     secrets,

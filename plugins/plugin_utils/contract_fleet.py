@@ -26,13 +26,14 @@ def _names(value: t.Any) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class Host:
     """One host: its name and groups, the names of its apps and of those under maintenance (which may be other hosts'),
-    and its RAM in MB (None where nobody knows it)."""
+    its RAM in MB (None where nobody knows it), and its fleet_redis."""
 
     name: str
     groups: tuple[str, ...]
     app_names: tuple[str, ...]
     maintenance: tuple[str, ...]
     memory_mb: int | None
+    redis: t.Mapping[str, t.Any]
 
     @classmethod
     def of(cls, name: str, variables: t.Mapping[str, t.Any]) -> Host:
@@ -44,6 +45,7 @@ class Host:
             app_names=_names(variables.get("fleet_app_names")),
             maintenance=_names(variables.get("fleet_maintenance_apps")),
             memory_mb=memory,
+            redis=variables.get("fleet_redis") or {},
         )
 
     @property

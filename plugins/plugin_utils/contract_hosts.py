@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, schemas, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils import capacity, catalog, schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
-from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Rule, megabytes
+from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Rule
 
 # The group type_<runtime> runs apps of that runtime; type_web serves routes; type_database is a server elsewhere.
-TYPES = ("node", "web", "database")
+TYPES = ("node", "python", "web", "redis", "database")
+RUNTIMES = ("node", "python")
 
 
 def unknown_apps(fleet: Fleet) -> Iterator[str]:
@@ -33,7 +34,7 @@ def types(fleet: Fleet) -> Iterator[str]:
                 remedy = f"Write type_{near}" if near else f"Known are type_{', type_'.join(TYPES)}"
                 yield f"{host.name}: the group type_{kind} is no host type. {remedy}."
         apps = fleet.apps_of(host)
-        idle = [f"type_{kind}" for kind in host.types if kind in ("node", "web")]
+        idle = [f"type_{kind}" for kind in host.types if kind in (*RUNTIMES, "web")]
         if idle and not host.app_names:
             yield (
                 f"{host.name}: it is of {' and '.join(idle)}, and runs no app. Name its apps in fleet_app_names,"
@@ -45,7 +46,23 @@ def types(fleet: Fleet) -> Iterator[str]:
                     f"{host.name}: {app['name']} needs a host of type_{app['runtime']}, and this one is not."
                     f" Add it to the group type_{app['runtime']}, or take the app off it."
                 )
-        routed = [app["name"] for app in apps if app["routes"]]
+        for app in apps:
+            if app["redis"] and "redis" not in host.types:
+                yield (
+                    f"{host.name}: {app['name']} uses Redis, and this host has none."
+                    " Add it to the group type_redis, or take `redis` out of the app."
+                )
+            if app["serves_tls"] and "web" in host.types:
+                yield (
+                    f"{host.name}: {app['name']} serves TLS itself (serves_tls), and the host has a web server too."
+                    " Take the host out of the group type_web, or serves_tls out of the app."
+                )
+        if "redis" in host.types and not host.redis:
+            yield (
+                f"{host.name}: it is of type_redis, and fleet_redis is missing."
+                " Write fleet_redis.password for it, in a vault file."
+            )
+        routed = [app["name"] for app in apps if app["routes"] and not app["serves_tls"]]
         if routed and "web" not in host.types:
             yield (
                 f"{host.name}: the routes of {', '.join(routed)} lead here, and nothing would serve them."
@@ -62,7 +79,8 @@ def ports(fleet: Fleet) -> Iterator[str]:
     for host in fleet.hosts:
         by_port = defaultdict(list)
         for app in fleet.apps_of(host):
-            by_port[app["port"]].append(app["name"])
+            for port in wiring.ports(app):
+                by_port[port].append(app["name"])
         for port, names in sorted(by_port.items()):
             if len(names) > 1:
                 free = min(set(range(port + 1, 65536)) - set(by_port), default=1024)
@@ -95,7 +113,7 @@ def routes(fleet: Fleet) -> Iterator[str]:
 def node_versions(fleet: Fleet) -> Iterator[str]:
     for host in fleet.hosts:
         by_major: dict[str, App] = {}
-        for app in fleet.apps_of(host):
+        for app in (app for app in fleet.apps_of(host) if app["runtime"] == "node"):
             first = by_major.setdefault(wiring.node_major(app), app)
             if app["node_version"] != first["node_version"]:
                 yield (
@@ -106,27 +124,28 @@ def node_versions(fleet: Fleet) -> Iterator[str]:
 
 
 def memory(fleet: Fleet) -> Iterator[str]:
-    """The processes of all apps and the base fit the host's RAM, and so does each build."""
+    """The processes of all apps and the base fit the host's RAM, and so does each build beside them with the swap."""
     for host in fleet.hosts:
-        parts = [(app["name"], app["instances"], app["memory_max"]) for app in fleet.apps_of(host)]
-        total = megabytes(fleet.base_memory) + sum(count * megabytes(size) for _name, count, size in parts)
-        if host.memory_mb is None or not parts:
+        if host.memory_mb is None or not host.app_names:
             continue
+        parts = capacity.memory_parts(fleet, host)
+        total = capacity.total(parts)
+        terms = " + ".join(map(str, parts))
         if total > host.memory_mb:
-            terms = [f"{name} {count} x {size}" if count > 1 else f"{name} {size}" for name, count, size in parts]
-            largest = max(parts, key=lambda part: part[1] * megabytes(part[2]))[0]
+            largest = max(parts[:-1], key=lambda part: part.total, default=parts[-1]).name
             yield (
-                f"{host.name}: memory_max: {' + '.join(terms)} + base {fleet.base_memory} = {total} MB,"
-                f" and the host has {host.memory_mb} MB of RAM."
+                f"{host.name}: memory_max: {terms} = {total} MB, and the host has {host.memory_mb} MB of RAM."
                 f" Lower it (the largest is {largest}), move an app to another host,"
-                f" or take a host of {total} MB or more."
+                f" or take a larger one: {capacity.size_for(total)} would do."
             )
-        for app in fleet.apps_of(host):
-            if megabytes(app["build_memory_max"]) > host.memory_mb:
-                yield (
-                    f"{app['name']}: build_memory_max: {app['build_memory_max']} is more than all of {host.name}'s RAM,"
-                    f" {host.memory_mb} MB. Write less, or take a larger host."
-                )
+            continue
+        build, swap = capacity.largest_build(fleet, host), capacity.swap(host.memory_mb)
+        if build and total + build.total > host.memory_mb + swap:
+            yield (
+                f"{build.name}: build_memory_max: {build.size} beside {terms} is {total + build.total} MB,"
+                f" and {host.name} has {host.memory_mb} MB of RAM and {swap} MB of swap."
+                " Write less, or take a larger host."
+            )
 
 
 INVENTORY: tuple[Rule, ...] = (unknown_apps, types)

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog
+from ansible_collections.minato.fleet.plugins.plugin_utils import capacity, catalog
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Host, Rule
 
-# Connections of a server that no app's pool may take: the master's own, a person's, a dump's.
-RESERVED_CONNECTIONS = 10
 RESERVED_DATABASES = ("postgres", "template0", "template1", "rdsadmin")
 RESERVED_SCHEMAS = ("public", "information_schema")
 
@@ -108,14 +106,13 @@ def user_passwords(fleet: Fleet) -> Iterator[str]:
 def pools(fleet: Fleet) -> Iterator[str]:
     """The connections of all processes on all hosts fit the server."""
     for server, settings in sorted(fleet.databases.items()):
-        limit = settings.get("max_connections")
-        apps = [app for app in _database_apps(fleet) if app["database"]["server"] == server]
-        parts = [(app["name"], len(fleet.hosts_of(app)) * app["instances"], app["database"]["pool"]) for app in apps]
-        total = RESERVED_CONNECTIONS + sum(processes * pool for _name, processes, pool in parts)
+        limit, reserve = settings.get("max_connections"), capacity.RESERVED_CONNECTIONS
+        parts = capacity.connection_parts(fleet, server)
+        total = capacity.total(parts) + reserve
         if limit is not None and total > limit:
-            terms = [f"{name} {processes} x {pool}" for name, processes, pool in parts]
+            terms = " + ".join(f"{part.name} {part.count} x {part.size}" for part in parts)
             yield (
-                f"{server}: database.pool: {' + '.join(terms)} + reserve {RESERVED_CONNECTIONS} = {total} connections,"
+                f"{server}: database.pool: {terms} + reserve {reserve} = {total} connections,"
                 f" and the server takes {limit}. Lower a pool, run fewer processes, or take a larger server."
             )
 

@@ -7,10 +7,12 @@ Every function takes complete apps (``catalog.select_apps``) and gives the list 
 
 from __future__ import annotations
 
+import os
 import typing as t
 from urllib.parse import quote
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.minato.fleet.plugins.module_utils import _python_venv
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 from ansible_collections.minato.fleet.plugins.plugin_utils.schemas import plain
 
@@ -20,6 +22,7 @@ Databases = t.Mapping[str, t.Mapping[str, t.Any]]
 
 NODE_ROOT = "/opt/node"
 CERTIFICATE_ROOT = "/etc/ssl/fleet"
+CERTIFICATE_FILES = ("fullchain.pem", "privkey.pem")
 CA_ROOT = "/usr/local/share/ca-certificates"
 
 
@@ -28,7 +31,7 @@ def home(app: App) -> str:
 
 
 def env_path(app: App) -> str:
-    return f"{home(app)}/shared/.env"
+    return f"{home(app)}/shared/{app['env_file']}"
 
 
 def migrate_env_path(app: App) -> str:
@@ -47,9 +50,24 @@ def node_bin(app: App) -> str:
     return f"{NODE_ROOT}/{node_major(app)}/bin"
 
 
+def python_bin(app: App) -> str:
+    return os.path.dirname(_python_venv.python_path(app["python_version"]))
+
+
+def ports(app: App) -> list[int]:
+    """The ports that the app's processes listen on: PM2's share one, systemd's have one each."""
+    count = app["instances"] if app["process_manager"] == "systemd" else 1
+    return [app["port"] + index for index in range(count)]
+
+
 def node_versions(apps: list[App]) -> list[str]:
     """Versions of Node.js that the apps ask for, each once, the first app's first."""
     return list(dict.fromkeys(app["node_version"] for app in apps if app["runtime"] == "node"))
+
+
+def python_versions(apps: list[App]) -> list[str]:
+    """Versions of Python that the apps ask for, each once, the first app's first."""
+    return list(dict.fromkeys(app["python_version"] for app in apps if app["runtime"] == "python"))
 
 
 def app_releases(apps: list[App]) -> list[Item]:
@@ -61,12 +79,12 @@ def app_releases(apps: list[App]) -> list[Item]:
             "home": home(app),
             "repository": app["repository"],
             "version": app["version"],
-            "path_prefix": [node_bin(app)],
-            "install": app["install"],
+            "path_prefix": [python_bin(app) if app["runtime"] == "python" else node_bin(app)],
+            "install": _install(app),
             "build": app["build"],
             "migrate": app["migrate"],
             "migrate_env_files": [env_path(app), *([migrate_env_path(app)] if "database" in app else [])],
-            "shared": [".env"],
+            "shared": [app["env_file"], *(f"{name}/" for name in app["shared_dirs"])],
             "env_file": env_path(app),
             "env_example": app["env_example"],
             "keep": app["keep_releases"],
@@ -76,12 +94,21 @@ def app_releases(apps: list[App]) -> list[Item]:
     ]
 
 
-def env_files(apps: list[App], secrets: Secrets, databases: Databases) -> list[Item]:
+def _install(app: App) -> str:
+    if "install" in app:
+        return str(app["install"])
+    return _python_venv.install_command(
+        _python_venv.python_path(app["python_version"]), requirements=[app["requirements"]]
+    )
+
+
+def env_files(apps: list[App], secrets: Secrets, databases: Databases, redis: Item | None = None) -> list[Item]:
     """Input of the role env_file: the app's environment, and that of its migrations, which the app cannot read.
 
     Args:
         secrets: ``fleet_secrets``: values by app and name.
         databases: ``fleet_database`` of every database server, by its inventory name.
+        redis: ``fleet_redis`` of the host.
 
     Raises:
         AnsibleFilterError: A secret has no value. The message names the app and the secret, never a value.
@@ -89,12 +116,16 @@ def env_files(apps: list[App], secrets: Secrets, databases: Databases) -> list[I
     files = []
     for app in apps:
         name = app["name"]
-        env = {"PORT": app["port"], "HOST": "127.0.0.1", **app["env"]}
+        env = {"PORT": app["port"], "HOST": "0.0.0.0" if app["serves_tls"] else "127.0.0.1", **app["env"]}
         env.update({key: secret(secrets, name, key) for key in app["secrets"]})
         database = app.get("database")
         if database:
             env["DATABASE_URL"] = database_url(app, secrets, databases, database["user"], database["password"])
             env["DATABASE_POOL_MAX"] = database["pool"]
+        if app["redis"]:
+            env["REDIS_URL"] = f"redis://:{quote((redis or {})['password'], safe='')}@127.0.0.1:6379"
+        if app["serves_tls"]:
+            env["TLS_CERT"], env["TLS_KEY"] = (f"{certificate_dir(app)}/{name}" for name in CERTIFICATE_FILES)
         files.append({**_env_file(env_path(app), name, env), "generate": app["generated_secrets"]})
         if database:
             migrator = database_url(app, secrets, databases, database["migrator"], database["migrator_password"])
@@ -145,6 +176,10 @@ def ca_certificates(databases: Databases) -> list[Item]:
     return [{"name": name, "content": str(server["ca"])} for name, server in sorted(databases.items())]
 
 
+def _args(app: App, port: str) -> list[str]:
+    return [arg.replace("{port}", port) for arg in app["args"]]
+
+
 def pm2_apps(apps: list[App]) -> list[Item]:
     """Input of the role pm2."""
     return [
@@ -154,7 +189,7 @@ def pm2_apps(apps: list[App]) -> list[Item]:
             "pm2_home": f"{home(app)}/.pm2",
             "cwd": f"{home(app)}/current",
             "script": app["script"],
-            "args": app["args"],
+            "args": _args(app, str(app["port"])),
             "node": f"{node_bin(app)}/node",
             "instances": app["instances"],
             "exec_mode": "fork" if app["instances"] == 1 else "cluster",
@@ -168,13 +203,44 @@ def pm2_apps(apps: list[App]) -> list[Item]:
             "log_dir": log_dir(app),
         }
         for app in apps
-        if app["runtime"] == "node"
+        if app["process_manager"] == "pm2"
     ]
 
 
 def pm2_node_bin(apps: list[App]) -> str:
     """Input of the role pm2: the Node.js that runs PM2 itself, that of the host's first app."""
     return node_bin(apps[0])
+
+
+def systemd_units(apps: list[App]) -> list[Item]:
+    """Input of the role systemd_unit. Of an app with several processes each has its port for its instance's name."""
+    return [_systemd_unit(app) for app in apps if app["process_manager"] == "systemd"]
+
+
+def _systemd_unit(app: App) -> Item:
+    several = app["instances"] > 1
+    port = "%i" if several else str(app["port"])
+    if app["runtime"] == "python":
+        program = [f"{home(app)}/current/.venv/bin/{app['script']}"]
+    else:
+        program = [f"{node_bin(app)}/node", app["script"]]
+    # The environment file has the first one's port for all of them.
+    own_port = ["/usr/bin/env", f"PORT={port}"] if several else []
+    return {
+        "name": app["name"],
+        "description": f"The app {app['name']}",
+        "command": [*own_port, *program, *_args(app, port)],
+        "user": app["name"],
+        "working_directory": f"{home(app)}/current",
+        "environment_files": [env_path(app)],
+        "instances": [str(each) for each in ports(app)] if several else [],
+        "memory_max": app["memory_max"],
+        "jit": app["runtime"] == "node",
+        "capabilities": ["CAP_NET_BIND_SERVICE"] if app["port"] < 1024 else [],
+        "read_write_paths": [log_dir(app), *(f"{home(app)}/shared/{name}" for name in app["shared_dirs"])],
+        "restart_on": [env_path(app)],
+        "health_url": f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}{app['health_path']}",
+    }
 
 
 def logrotate_rules(apps: list[App]) -> list[Item]:
@@ -196,8 +262,12 @@ def logrotate_rules(apps: list[App]) -> list[Item]:
 
 
 def hosts(apps: list[App]) -> list[str]:
-    """Host names that the apps answer to, each once."""
-    return list(dict.fromkeys(route["host"] for app in apps for route in app["routes"]))
+    """Host names that the web server answers to for the apps, each once."""
+    return list(dict.fromkeys(route["host"] for app in _behind_web(apps) for route in app["routes"]))
+
+
+def _behind_web(apps: list[App]) -> list[App]:
+    return [app for app in apps if app["routes"] and not app["serves_tls"]]
 
 
 def nginx_upstreams(apps: list[App], maintenance: t.Sequence[str] = ()) -> list[Item]:
@@ -209,11 +279,11 @@ def nginx_upstreams(apps: list[App], maintenance: t.Sequence[str] = ()) -> list[
     return [
         {
             "name": app["name"],
-            "servers": [f"127.0.0.1:{app['port']}"],
+            "servers": [f"127.0.0.1:{port}" for port in ports(app)],
+            "sticky": app["sticky"],
             "maintenance": app["name"] in maintenance,
         }
-        for app in apps
-        if app["routes"]
+        for app in _behind_web(apps)
     ]
 
 
@@ -223,10 +293,15 @@ def nginx_sites(apps: list[App], hsts_max_age: int = 300) -> list[Item]:
         {
             "name": host,
             "server_names": [host],
-            "certificate": f"{CERTIFICATE_ROOT}/{host}/fullchain.pem",
-            "certificate_key": f"{CERTIFICATE_ROOT}/{host}/privkey.pem",
+            "certificate": f"{CERTIFICATE_ROOT}/{host}/{CERTIFICATE_FILES[0]}",
+            "certificate_key": f"{CERTIFICATE_ROOT}/{host}/{CERTIFICATE_FILES[1]}",
             "hsts_max_age": hsts_max_age,
-            "routes": [_nginx_route(app, route) for app in apps for route in app["routes"] if route["host"] == host],
+            "routes": [
+                _nginx_route(app, route)
+                for app in _behind_web(apps)
+                for route in app["routes"]
+                if route["host"] == host
+            ],
         }
         for host in hosts(apps)
     ]
@@ -248,8 +323,33 @@ def _nginx_route(app: App, route: Item) -> Item:
 
 
 def certificates(apps: list[App]) -> list[Item]:
-    """Input of the role certbot: one certificate for each host name."""
+    """Input of the role certbot: one certificate for each host name that the web server answers to."""
     return [{"name": host, "domains": [host]} for host in hosts(apps)]
+
+
+def app_certificates(apps: list[App]) -> list[Item]:
+    """Input of the role certbot: one certificate for each app that serves TLS itself, whose group may read the key."""
+    return [
+        {
+            "name": own_host(app),
+            "domains": [own_host(app)],
+            "challenge": "standalone",
+            "key_group": app["name"],
+            "port": app["port"],
+            "reload": f"systemctl kill --signal=HUP --kill-whom=main {app['name']}.service",
+        }
+        for app in apps
+        if app["serves_tls"]
+    ]
+
+
+def own_host(app: App) -> str:
+    """The host name of an app that serves TLS itself."""
+    return str(app["routes"][0]["host"])
+
+
+def certificate_dir(app: App) -> str:
+    return f"{CERTIFICATE_ROOT}/{own_host(app)}"
 
 
 def database_clients(apps: t.Any, server: str, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:

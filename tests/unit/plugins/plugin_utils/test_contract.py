@@ -44,3 +44,24 @@ def test_no_secret_is_told() -> None:
     said = contract.problems(fleet["fleet_apps"], fleet["hosts"], fleet["secrets"], fleet["databases"], "4G")
     assert said
     assert not any(value in sentence for sentence in said for value in fleet["secrets"]["medical-api"].values())
+
+
+def test_plan() -> None:
+    fleet = fleet_of({"set": {"hosts.box-1.fleet_memory_mb": 2048}})
+    assert contract.plan(fleet["fleet_apps"], fleet["hosts"], fleet["databases"], "600M") == [
+        "box-1 (node, web; 2048 MB)",
+        "  medical-api 600M                            600 MB",
+        "  voicedrive-api 2 x 450M                     900 MB",
+        "  base 600M                                   600 MB",
+        "  sum                                        2100 MB   52 MB too many",
+        "  while medical-api is built                 3124 MB   972 MB left, with the swap",
+        "medical-db (database; 79 connections)",
+        "  medical-api 10                               10",
+        "  reserve                                      10",
+        "  sum                                          20   59 connections left",
+    ]
+
+
+def test_no_plan_of_a_catalog_that_breaks_its_schema() -> None:
+    fleet = fleet_of({"set": {"fleet_apps.0.memory_max": "much"}})
+    assert contract.plan(fleet["fleet_apps"], fleet["hosts"], fleet["databases"], "600M") == []
