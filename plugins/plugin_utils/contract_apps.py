@@ -153,7 +153,7 @@ def own_tls(fleet: Fleet) -> Iterator[str]:
         if app["instances"] > 1:
             yield f"{here}: {app['instances']} processes cannot share a port. Write `instances: 1`, or take it out."
         if [route["path"] for route in app["routes"]] != ["/"]:
-            yield f"{here}: the app answers to one host name with nothing in front. Write one route with its host alone."
+            yield f"{here}: the app answers to one host name with nothing in front. Give it one route: its host."
 
 
 def routes(fleet: Fleet) -> Iterator[str]:
