@@ -1,0 +1,49 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ask an app that serves TLS itself whether it can do its work."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from urllib.parse import urlsplit
+
+from ansible_collections.minato.fleet.plugins.module_utils import _health
+
+_ANSWER_WITHIN = 5.0  # seconds for one answer
+_SHOWN = 500  # bytes of an answer that are worth showing
+
+
+def complaint(url: str) -> str:
+    """Ask once. Returns what is wrong, and nothing for an answer of 200.
+
+    No certificate is checked: the app is asked over an address of the host's own, which its certificate does not name.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return _health.complaint(url)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    address = (parts.hostname or "", parts.port or 443)
+    connection = http.client.HTTPSConnection(*address, timeout=_ANSWER_WITHIN, context=trusting)
+    try:
+        connection.request("GET", parts.path or "/")
+        answer = connection.getresponse()
+        body = answer.read(_SHOWN).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    finally:
+        connection.close()
+    return "" if answer.status == 200 else f"status {answer.status}: {body or '(no body)'}"
+
+
+def wait_until_healthy(url: str, seconds: float) -> str:
+    """Ask until the answer is 200 or the time is over. Returns what was wrong with the last answer, else nothing."""
+    end = time.monotonic() + seconds
+    while True:
+        wrong = complaint(url)
+        if not wrong or time.monotonic() > end:
+            return wrong
+        time.sleep(0.5)
