@@ -75,8 +75,10 @@ def by_app(values: Values, prefix: str) -> dict[str, dict[str, str]]:
 def of_app(values: Values, prefix: str, app: str) -> dict[str, str]:
     """The values of one app, by name; raises StoreError as ``by_app`` does."""
     own = (prefix + app, prefix + app + "/")
-    found = by_app(((path, text) for path, text in values if path == own[0] or path.startswith(own[1])), prefix)
-    return found[app]
+    its = [(path, text) for path, text in values if path == own[0] or path.startswith(own[1])]
+    if not its:
+        raise StoreError(f"there is nothing of {app} under {prefix}. {LAYOUT.format(prefix=prefix)}")
+    return by_app(iter(its), prefix)[app]
 
 
 def _object(path: str, text: str, prefix: str) -> dict[str, str]:

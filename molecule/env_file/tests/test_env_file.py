@@ -46,7 +46,7 @@ NASTY = {
     "RANDOM": "Zm9vYmFyYmF6cXV4+/==",
 }
 
-NODE = "/srv/readers/node_modules/.bin/node"
+NODE = "/opt/node/20/bin/node"
 # Each prints the variables that it read, a null byte after each.
 READERS = {
     "Node's dotenv": (
@@ -193,7 +193,7 @@ NOWHERE = {**PARAMETER_STORE["options"], "endpoint_url": "http://127.0.0.1:9"}
         (
             {**SECRETS_MANAGER, "term": "elsewhere/"},
             "no value for SMTP_USER: minato.fleet.stored_secrets elsewhere/ failed: Secrets under elsewhere/ from"
-            " secretsmanager in ap-northeast-1: there is nothing under elsewhere/medical-api",
+            " secretsmanager in ap-northeast-1: there is nothing of medical-api under elsewhere/",
         ),
     ],
     ids=["absent parameter", "unreachable", "absent secret"],
