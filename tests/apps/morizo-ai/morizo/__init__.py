@@ -1,0 +1,1 @@
+"""Morizo's recipes: three stores, and what is alike in them."""
