@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 import urllib.request
 from pathlib import Path
@@ -147,21 +146,17 @@ def run(case: dict[str, t.Any], file: Path) -> Ran:
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
     }
-    began = time.monotonic()
-    child = subprocess.Popen(
-        [command, "-i", str(file), *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+    ran = subprocess.run(
+        [sys.executable, "-IS", str(HERE / "measured.py"), command, "-i", str(file), *arguments],
+        capture_output=True,
         env=environment,
         text=True,
+        check=True,
     )
-    errors = child.stderr.read() if child.stderr else ""
-    _pid, status, usage = os.wait4(child.pid, 0)
-    seconds = time.monotonic() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{case['name']}: {file.name} failed:\n{errors}")
-    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    *figures, code = json.loads(ran.stdout)
+    if code:
+        sys.exit(f"{case['name']}: {file.name} failed:\n{ran.stderr}")
+    return Ran(*figures)
 
 
 def write(case: dict[str, t.Any], name: str, directory: Path, port: int) -> Path:

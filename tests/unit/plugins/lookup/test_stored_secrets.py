@@ -71,7 +71,7 @@ def test_the_secrets_of_one_app(cloud: str) -> None:
     put_secrets(cloud, {"apps/medical-api": '{"TOKEN": "c"}', "apps/medical-api-2": '{"TOKEN": "d"}'})
     assert look_up(cloud, "/apps/", app="medical-api") == {"TOKEN": "a"}
     assert look_up(cloud, "apps/", app="medical-api", store="secretsmanager") == {"TOKEN": "c"}
-    with pytest.raises(AnsibleLookupError, match="there is nothing under /apps/"):
+    with pytest.raises(AnsibleLookupError, match="there is nothing of medical under /apps/"):
         look_up(cloud, "/apps/", app="medical")
 
 
