@@ -7,6 +7,8 @@ export default {
   outputFileTracingRoot: import.meta.dirname,
   turbopack: { root: import.meta.dirname },
   poweredByHeader: false,
+  // The pages have no pictures: 19 MB less in a standalone build.
+  images: { unoptimized: true },
   // One process builds: it has to fit a small host.
   experimental: { cpus: 1 },
 };
