@@ -268,6 +268,10 @@ def how_it_ended(shown: Mapping[str, str], journal: Sequence[str], peak: int) ->
         what = f"ended with exit code {status}" + (f", which is systemd's own: {hint}" if hint else "")
     elif code in ("killed", "dumped", "2", "3"):
         what = f"was ended by signal {status}"
+        if (
+            status == "9" and shown.get("MemoryMax", "").isdigit()
+        ):  # cgroup v1 does not tell systemd that it was the kernel
+            what += f", as the kernel does with what takes more than its memory_max of {size(int(shown['MemoryMax']))}"
     else:
         what = f"is {shown.get('ActiveState', 'absent')}"
     if result not in ("", "success", "oom-kill"):

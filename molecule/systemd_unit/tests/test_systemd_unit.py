@@ -5,6 +5,7 @@ The tests share one host and leave it converged.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -114,6 +115,7 @@ def converged(host: Any) -> None:
         host.check_output(f"ln -sfn releases/0001 /opt/{app}/current")
     host.check_output(f"rm -f {SHARED}/down* {SHARED}/ill {SHARED}/greedy")
     host.check_output(f"echo OPENAI_API_KEY=only-the-app-may-know > {SHARED}/.env")
+    host.check_output("echo NEXT_PRIVATE=only-the-web-may-know > /opt/morizo-web/shared/.env.local")
     converge()
 
 
@@ -197,7 +199,7 @@ def test_a_job_runs_at_its_time_as_its_user(host):
     assert "03:15:00" in host.check_output("systemctl list-timers --no-pager morizo-report.timer")
     host.check_output("systemctl start morizo-report.service")
     assert host.file("/opt/morizo-report/shared/ran").content_string.split()[0] == str(host.user("morizo").uid)
-    assert not host.service("morizo-report.service").is_enabled
+    assert show(host, "morizo-report.service", "UnitFileState") == "static"
 
 
 def test_a_socket_starts_its_service_at_the_first_connection(host):
@@ -421,8 +423,7 @@ def test_what_leaves_the_list_is_stopped_and_told_and_the_others_go_on(host):
     told = converge(systemd_unit_units=fewer)
     for unit in (AI[1], "morizo-report.timer", "morizo-admin.socket"):
         assert unit in told
-        assert not host.service(unit).is_running
-        assert not host.service(unit).is_enabled
+        assert show(host, unit, "ActiveState") == "inactive"
     assert "not wanted any more; is stopped" in told.replace("\n", " ")
     assert not host.file("/etc/systemd/system/morizo-report.timer").exists
     assert host.run("ls /etc/systemd/system/*.wants/morizo-*").stdout.count("\n") == 2
@@ -432,15 +433,36 @@ def test_what_leaves_the_list_is_stopped_and_told_and_the_others_go_on(host):
     assert ai("8001")["release"] == "0002"
 
 
+def memory_controller(host: Any) -> bool:
+    """Whether systemd can limit a unit's memory. Docker mounts version 1 of the controller read-only: mount it anew."""
+    host.run(
+        "mkdir -p /run/memory && mount -t cgroup -o memory cgroup /run/memory && umount /sys/fs/cgroup/memory;"
+        " mount --bind /run/memory /sys/fs/cgroup/memory"
+    )
+    host.check_output("systemctl daemon-reexec")
+    host.check_output(f"systemctl restart {AI[0]}")
+    return show(host, AI[0], "MemoryCurrent").isdigit()
+
+
 def test_too_much_memory_is_named_and_outlived(host):
-    """S2.9: memory_max acts. Where the kernel gives the container no memory controller, nothing of it can be seen."""
-    group = show(host, AI[0], "ControlGroup")
-    if not host.file(f"/sys/fs/cgroup{group}/memory.max").exists:
-        pytest.skip("this machine's kernel hands its containers no memory controller (cgroup v2)")
-    host.check_output(f"touch {SHARED}/greedy && systemctl kill {AI[0]}")
-    done = run()
-    host.check_output(f"rm {SHARED}/greedy")
+    """S2.9: memory_max acts"""
+    if not memory_controller(host):
+        pytest.skip("this systemd finds no memory controller in its container, so it cannot limit a unit's memory")
+    before = ai()["pid"]
+    with contextlib.suppress(OSError):  # it dies instead of answering
+        fetch(f"http://127.0.0.1:{PORTS['8000']}/eat")
+    assert ai()["pid"] != before
+
+    host.check_output(f"touch {SHARED}/greedy && systemctl stop {AI[0]}")
+    try:
+        done = run()
+    finally:
+        host.check_output(f"rm {SHARED}/greedy")
     assert done.returncode != 0
-    assert "took more memory than it may have (Result oom-kill)" in done.stdout
+    assert re.search(
+        r"morizo-aiv2@8000\.service was (killed by the kernel because it took more memory than it may have"
+        r"|ended by signal 9, as the kernel does with what takes more than its memory_max of 200M)",
+        done.stdout,
+    )
     converge()
-    assert ai()["release"]
+    assert ai()["release"] == "0002"

@@ -3,13 +3,14 @@
 import http.server
 import os
 import socket
+import socketserver
 
 assert os.environ["LISTEN_FDS"] == "1"
 
 
 class Server(http.server.HTTPServer):
-    def server_bind(self):
-        self.socket.close()
+    def __init__(self, handler):
+        socketserver.BaseServer.__init__(self, ("", 0), handler)  # without a socket of its own: it may make none
         self.socket = socket.socket(fileno=3)
 
 
@@ -25,4 +26,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-Server(("", 0), Handler).serve_forever()
+Server(Handler).serve_forever()
