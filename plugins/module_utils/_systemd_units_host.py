@@ -78,6 +78,7 @@ class Host:
         self._check_mode = check_mode
         self._book: Json = _read(self._books)
         self._peaks: dict[str, int] = {}
+        self._shown: dict[str, dict[str, str]] = {}  # as last read
 
     # Reading
 
@@ -101,8 +102,8 @@ class Host:
         """Return each unit as it is. `written` are paths that are about to be written, in check mode."""
         gone = set(self.owned()) - {unit.name for unit in units}
         everything = [*units, *(Unit(name, app="") for name in sorted(gone))]
-        shown = self.show([unit.name for unit in everything])
-        return {unit.name: self._seen(unit, shown[unit.name], set(written)) for unit in everything}
+        self._shown = self.show([unit.name for unit in everything])
+        return {unit.name: self._seen(unit, self._shown[unit.name], set(written)) for unit in everything}
 
     def show(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return systemd's properties of each unit."""
@@ -143,17 +144,17 @@ class Host:
     def strangers(self, units: Sequence[Unit]) -> list[str]:
         """Return drop-ins that somebody else gave the units, and that win over what is written here."""
         found: set[str] = set()
-        for unit, shown in zip(units, self.show([unit.name for unit in units]).values()):
-            paths = shown.get("DropInPaths", "").split()
+        for unit in units:
+            paths = self._shown[unit.name].get("DropInPaths", "").split()
             found.update(path for path in paths if path not in unit.paths and path.startswith(("/etc/", "/run/")))
         return sorted(found)
 
     def exposure(self, units: Sequence[Unit]) -> dict[str, float]:
         """Return the score of each app's service in `systemd-analyze security`; asked anew where a file changed."""
         services = {unit.app: unit for unit in reversed(units) if unit.name.endswith(".service")}
-        shown = self.show([unit.name for unit in services.values()])
         states = {
-            app: {path: look(path).digest for path in unit_files(shown[unit.name])} for app, unit in services.items()
+            app: {path: look(path).digest for path in unit_files(self._shown[unit.name])}
+            for app, unit in services.items()
         }
         known: Json = self._book.get("exposure", {})
         stale = [app for app in services if known.get(app, {}).get("files") != states[app] and states[app]]
@@ -275,24 +276,19 @@ class Host:
         return tuple(said.splitlines())
 
     def left(self, units: Sequence[Unit], failures: Sequence[Failure]) -> list[Step]:
-        """Return what is not as wanted after all, apart from the apps that failed, and write down what runs."""
-        seen = self.read(units)
+        """Read the host again. Returns what is not as wanted after all, apart from the apps that failed."""
         lost = {failure.unit.app for failure in failures}
-        steps = plan(seen, [unit for unit in units if unit.app not in lost], ())
-        self.remember(units, seen)
-        return steps
+        return plan(self.read(units), [unit for unit in units if unit.app not in lost], ())
 
-    def remember(self, units: Sequence[Unit], seen: Mapping[str, Seen]) -> None:
-        """Write down which units this host has, and what the processes have read, where the book is not so already."""
+    def remember(self, units: Sequence[Unit]) -> None:
+        """Write down which units this host has, and what the processes have read, as last found."""
         notes = {}
         for unit in units:
-            found = seen[unit.name]
+            found = self._seen(unit, self._shown[unit.name], set())
             known = self._book.get("units", {}).get(unit.name, {})
             if found.active in UP and known.get("invocation") != found.invocation and not compare(unit, found):
-                known = {
-                    "invocation": found.invocation,
-                    "files": {path: file.digest for path, file in found.files.items()},
-                }
+                files = {path: file.digest for path, file in found.files.items()}
+                known = {"invocation": found.invocation, "files": files}
             notes[unit.name] = known
         self._book["units"] = notes
         if self._book != _read(self._books):

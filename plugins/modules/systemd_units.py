@@ -145,7 +145,7 @@ failures:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import UP, diff, expand, plan
+from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import UP, Step, diff, expand, plan
 from ansible_collections.minato.fleet.plugins.module_utils._systemd_units_host import FailedError, Failure, Host
 
 UNIT = {
@@ -176,19 +176,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         ended = "would be" if module.check_mode else "is"
         module.warn(f"{', '.join(retired)}: not wanted any more; {ended} stopped and does not start at boot")
     failures: list[Failure] = []
+    left: list[Step] = []
     if not module.check_mode:
         failures = host.apply(units, steps)
         started = {step.unit for step in steps}
         running = [unit for unit in units if unit.name not in started and seen[unit.name].active in UP]
         failures += host.ask(unit for unit in running if unit.name.endswith(".service"))
-    result["exposure"] = host.exposure(units)
-    if not module.check_mode:
         left = host.left(units, failures) if steps else []
-        if not steps:
-            host.remember(units, seen)
-        tell(result, failures, [str(step) for step in left], params["units"])
+    result["exposure"] = host.exposure(units)
     for path in host.strangers(units):
         module.warn(f"{path} was not written by this set, and wins over what was: remove it, or put it into the data")
+    if not module.check_mode:
+        host.remember(units)
+        tell(result, failures, [str(step) for step in left], params["units"])
     return result
 
 
