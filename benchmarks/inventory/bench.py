@@ -232,19 +232,21 @@ def client(region: str, url: str) -> t.Any:
 
 
 def start(case: dict[str, t.Any], url: str) -> None:
-    """The EC2 instances of a case, spread over its regions, twenty at a time."""
+    """The EC2 instances of a case, spread over its regions.
+
+    One at a time: EC2 pages by instances, the emulated cloud by reservations.
+    """
     places = regions(case)
     share, rest = divmod(case["hosts"].get("ec2", 0), len(places))
-    for number, region in enumerate(places):
+    for place, region in enumerate(places):
         ec2 = client(region, url)
-        count = share + (number < rest)
+        count = share + (place < rest)
         image = ec2.describe_images()["Images"][0]["ImageId"] if count else ""
-        for begin in range(0, count, 20):
-            here = min(20, count - begin)
-            kind = ("t3.micro", "t3.small", "m5.large")[begin // 20 % 3]
-            tags = [{"Key": key, "Value": value} for key, value in tags_of(begin // 20).items()]
+        for number in range(count):
+            kind = ("t3.micro", "t3.small", "m5.large")[number // 20 % 3]
+            tags = [{"Key": key, "Value": value} for key, value in tags_of(number // 20).items()]
             spec = [{"ResourceType": "instance", "Tags": tags}]
-            ec2.run_instances(ImageId=image, InstanceType=kind, MinCount=here, MaxCount=here, TagSpecifications=spec)
+            ec2.run_instances(ImageId=image, InstanceType=kind, MinCount=1, MaxCount=1, TagSpecifications=spec)
 
 
 def ask_as_aws_ec2(case: dict[str, t.Any], port: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, checklist, contract, wiring
 
 
 class FilterModule:
@@ -18,6 +18,9 @@ class FilterModule:
             "app_releases": wiring.app_releases,
             "ca_certificates": wiring.ca_certificates,
             "certificates": wiring.certificates,
+            "checked_apps": wiring.checked_apps,
+            "checked_certificates": wiring.checked_certificates,
+            "checklist": checklist.lines,
             "contract": contract.problems,
             "database_clients": wiring.database_clients,
             "env_files": wiring.env_files,

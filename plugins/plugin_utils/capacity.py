@@ -24,12 +24,12 @@ class Part(t.NamedTuple):
     """One term of a sum: so many of one size, or of so many connections."""
 
     name: str
-    count: int
+    times: int
     size: str
     total: int
 
     def __str__(self) -> str:
-        return f"{self.name} {self.count} x {self.size}" if self.count > 1 else f"{self.name} {self.size}"
+        return f"{self.name} {self.times} x {self.size}" if self.times > 1 else f"{self.name} {self.size}"
 
 
 def memory_parts(fleet: Fleet, host: Host) -> list[Part]:

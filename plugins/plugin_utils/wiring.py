@@ -23,6 +23,8 @@ Databases = t.Mapping[str, t.Mapping[str, t.Any]]
 NODE_ROOT = "/opt/node"
 CERTIFICATE_ROOT = "/etc/ssl/fleet"
 CERTIFICATE_FILES = ("fullchain.pem", "privkey.pem")
+# Variables that the fleet makes of secrets.
+DERIVED_SECRETS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL")
 CA_ROOT = "/usr/local/share/ca-certificates"
 
 
@@ -346,6 +348,35 @@ def app_certificates(apps: list[App]) -> list[Item]:
 def own_host(app: App) -> str:
     """The host name of an app that serves TLS itself."""
     return str(app["routes"][0]["host"])
+
+
+def checked_apps(apps: list[App]) -> list[Item]:
+    """Input of the module security_check: the apps."""
+    return [
+        {
+            "name": app["name"],
+            "user": app["name"],
+            "home": home(app),
+            "env_files": [env_path(app), *([migrate_env_path(app)] if "database" in app else [])],
+            "env_name": app["env_file"],
+            "secrets": [*app["secrets"], *app["generated_secrets"], *DERIVED_SECRETS],
+            "log_dir": log_dir(app),
+            "units": [f"{app['name']}@*.service" if len(ports(app)) > 1 else f"{app['name']}.service"],
+            "data": [f"{home(app)}/shared/{name}" for name in app["shared_dirs"]],
+        }
+        for app in apps
+    ]
+
+
+def checked_certificates(apps: list[App]) -> list[Item]:
+    """Input of the module security_check: the certificates that the host serves."""
+    behind_web = [{"name": host, "directory": f"{CERTIFICATE_ROOT}/{host}"} for host in hosts(apps)]
+    own = [
+        {"name": own_host(app), "directory": certificate_dir(app), "key_group": app["name"]}
+        for app in apps
+        if app["serves_tls"]
+    ]
+    return [*behind_web, *own]
 
 
 def certificate_dir(app: App) -> str:

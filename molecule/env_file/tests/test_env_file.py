@@ -187,13 +187,17 @@ NOWHERE = {**PARAMETER_STORE["options"], "endpoint_url": "http://127.0.0.1:9"}
         ),
         (
             {**PARAMETER_STORE, "options": NOWHERE},
-            "no value for DATABASE_URL: minato.fleet.stored_secrets /production/ failed: Secrets under /production/ from ssm"
-            " in ap-northeast-1: Could not connect to",
+            (
+                "no value for DATABASE_URL: minato.fleet.stored_secrets /production/ failed: Secrets under /production/"
+                " from ssm in ap-northeast-1: Could not connect to"
+            ),
         ),
         (
             {**SECRETS_MANAGER, "term": "elsewhere/"},
-            "no value for SMTP_USER: minato.fleet.stored_secrets elsewhere/ failed: Secrets under elsewhere/ from"
-            " secretsmanager in ap-northeast-1: there is nothing of medical-api under elsewhere/",
+            (
+                "no value for SMTP_USER: minato.fleet.stored_secrets elsewhere/ failed: Secrets under elsewhere/ from"
+                " secretsmanager in ap-northeast-1: there is nothing of medical-api under elsewhere/"
+            ),
         ),
     ],
     ids=["absent parameter", "unreachable", "absent secret"],

@@ -67,6 +67,6 @@ def test_a_secret_without_a_value_is_named(fleet: dict[str, t.Any]) -> None:
 
 
 def test_every_filter_of_the_wiring_has_a_case() -> None:
-    elsewhere = {"select_apps", "ca_certificates", "contract", "database_clients", "plan"}
+    elsewhere = {"select_apps", "ca_certificates", "contract", "database_clients", "plan", "checklist"}
     tested = {case["filter"] for case in CASES} | elsewhere
     assert set(FILTERS) == tested
