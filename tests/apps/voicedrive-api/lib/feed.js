@@ -50,7 +50,7 @@ function createFeed({ server, accounts, posts, bus, release, log }) {
     }
   }
 
-  bus.subscribe(async ({ type, id }) => {
+  async function tell({ type, id }) {
     if (!sockets.clients.size) return;
     try {
       const entry = await (type === 'post' ? posts.one(id) : posts.comment(id));
@@ -58,7 +58,11 @@ function createFeed({ server, accounts, posts, bus, release, log }) {
     } catch (error) {
       log.warn({ type, id, error: error.message }, 'not told to the clients');
     }
-  });
+  }
+
+  // One after the other, so that no comment overtakes its post.
+  let told = Promise.resolve();
+  bus.subscribe((event) => (told = told.then(() => tell(event))));
 
   const pinging = setInterval(() => {
     for (const client of sockets.clients) {

@@ -112,6 +112,18 @@ test('a post is stored even where the news of it is lost', async () => {
   assert.ok(world.lines.some((line) => line.includes('not told to the feeds')));
 });
 
+test('news comes in its order, however long each takes', async () => {
+  const { client, until } = watch(first.base);
+  await until(1);
+  const { body } = await call(first.base, 'POST', '/posts', { token, body: { body: 'first' } });
+  world.database.slow = 50;
+  world.bus.tell(JSON.stringify({ type: 'post', id: body.id }));
+  await call(first.base, 'POST', `/posts/${body.id}/comments`, { token, body: { body: 'second' } });
+  world.database.slow = 0;
+  assert.deepEqual((await until(4)).map(({ type }) => type), ['hello', 'post', 'post', 'comment']);
+  client.close();
+});
+
 test('what others write to the channel disturbs nobody', async () => {
   const { client, seen, until } = watch(first.base);
   await until(1);

@@ -47,9 +47,11 @@ function createFakeDatabase() {
   const fake = {
     state: { ok: true },
     queries: 0,
+    slow: 0, // milliseconds that a single post takes
     health: async () => fake.state,
     async query(text, values) {
       fake.queries += 1;
+      if (/FROM posts .* WHERE posts\.id = /s.test(text)) await new Promise((resolve) => setTimeout(resolve, fake.slow));
       const [, answer] = answers.find(([pattern]) => pattern.test(text)) ?? [];
       if (!answer) throw new Error(`no answer to ${text}`);
       return { rows: answer(values) };
