@@ -28,7 +28,8 @@ class Server:
     def __init__(self, listener: socket.socket) -> None:
         self.answers: dict[bytes, bytes] = {}
         self.commands: list[list[bytes]] = []
-        self.place = Place(*listener.getsockname()[:2], "")
+        host, port = listener.getsockname()
+        self.place = Place(host, port, "")
         self._listener = listener
         threading.Thread(target=self._serve, daemon=True).start()
 
