@@ -129,7 +129,7 @@ class Host:
             result=shown.get("Result", ""),
             enabled=linked,
             needs_reload=shown.get("NeedDaemonReload") == "yes",
-            cwd=working_directory(main) if main else "",
+            cwd=working_directory(main) if main and shown["ActiveState"] in UP else "",
             invocation=shown.get("InvocationID", ""),
             started=started,
             uptime=time.time() - started,
@@ -336,6 +336,15 @@ def _links(name: str) -> list[str]:
 
 def working_directory(pid: int) -> str:
     """Return where a process runs, as the kernel tells it; nothing where it has ended. Raises FailedError."""
+    for _attempt in range(20):
+        found = _ask_kernel(pid)
+        if found is not None:
+            return found
+        time.sleep(0.05)  # a process that is about to start or to end is nobody's
+    raise FailedError(f"the kernel does not say where process {pid} runs: the task has to run as root")
+
+
+def _ask_kernel(pid: int) -> str | None:
     libc = ctypes.CDLL(None)
     try:
         owner = os.stat(f"/proc/{pid}")
@@ -344,7 +353,7 @@ def working_directory(pid: int) -> str:
         libc.setfsuid(owner.st_uid)
         return os.readlink(f"/proc/{pid}/cwd")
     except PermissionError:
-        raise FailedError(f"the kernel does not say where process {pid} runs: the task has to run as root") from None
+        return None
     except OSError:
         return ""
     finally:
