@@ -149,6 +149,8 @@ class Host:
         told = {"UV_PYTHON_INSTALL_MIRROR": mirror, "UV_PYTHON_DOWNLOADS_JSON_URL": downloads}
         told = {key: value for key, value in told.items() if value}
         self._must([*command, spec], f"uv could not get a standalone Python {spec}", told)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{builds}/.lock")  # everybody may write to it, and so keep the next one waiting
         name = newest(os.listdir(builds), spec)
         python = f"{builds}/{name}/bin/python3"
         if not name or not os.path.exists(python):
@@ -352,17 +354,20 @@ class Host:
         }
         drop = [f"--reuid={account.uid}", f"--regid={account.gid}", "--init-groups", "--no-new-privs"]
         words = ["setpriv", *drop, "--", *command] if account.uid else list(command)
-        return subprocess.run(
-            words,
-            check=False,
-            cwd="/",
-            env=variables,
-            input=text,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
+        try:
+            return subprocess.run(
+                words,
+                check=False,
+                cwd="/",
+                env=variables,
+                input=text,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            return subprocess.CompletedProcess(words, 127, f"{error.filename or words[0]}: {error.strerror}")
 
 
 def _content(path: str, venv: str) -> bytes:

@@ -291,13 +291,14 @@ def main() -> None:
             "uv_directory": {"type": "path", "default": "/opt/uv"},
             "uv_mirror": {"type": "str", "default": ""},
             "uv_downloads": {"type": "str", "default": ""},
-            "environment": {"type": "dict", "default": {}},
-            "venvs": {"type": "list", "elements": "dict", "default": [], "options": VENV},
+            # Without no_log the host's journal has them before anything here can hide their secrets.
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "venvs": {"type": "list", "elements": "dict", "default": [], "options": VENV, "no_log": True},
         },
         supports_check_mode=True,
-        # The invocation, with its secrets, would be in the host's journal before anything here could hide them.
-        no_log=True,
     )
+    # Of these two, the secrets: with all of their values gone, no message could be read.
+    module.no_log_values.clear()
     addresses = {key: module.params[key] for key in ("uv_mirror", "uv_downloads")}
     for environment in [
         addresses,

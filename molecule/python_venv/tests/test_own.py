@@ -197,12 +197,10 @@ def test_a_build_that_fails_leaves_the_old_one_and_its_last_words(host: Any, bui
 
 
 def test_what_a_killed_run_left_is_removed_and_a_damaged_build_replaced(host: Any, build: Build) -> None:
-    host.check_output(
-        f"mkdir {TOOLS}/.venv-0070 && rm {TOOLS}/venv/bin/python && mv {TOOLS}/.venv.new {TOOLS}/x || true"
-    )
+    host.check_output(f"mkdir {TOOLS}/.venv-0500 && ln -s nothing {TOOLS}/.venv.new && rm {TOOLS}/venv/bin/python")
     assert changed(build(WHEELS)) == 1
-    assert builds(host)[-1] == ".venv-0071"
-    assert ".venv-0070" not in builds(host)
+    assert builds(host)[-1] == ".venv-0501"
+    assert ".venv-0500" not in builds(host)
     assert greet(host) == "greet 2.0 hello"
 
 
@@ -214,11 +212,8 @@ def test_what_a_killed_run_left_is_removed_and_a_damaged_build_replaced(host: An
             {"requirements": [f"{TOOLS}/requirements.txt"], "require_hashes": True},
             "requirements.txt does not pin greet, words",
         ),
-        ({}, "/opt/tools/venv: write either requirements (files) or project"),
-        ({"project": TOOLS}, "pip cannot install from a project's lock. Write tool: uv"),
         ({"project": TOOLS, "tool": "uv"}, "/opt/tools has no pyproject.toml"),
         ({**WHEELS, "owner": "nobody-here"}, "there is no user nobody-here on this host: make it first"),
-        ({**WHEELS, "path": TOOLS}, "must be absolute and two levels deep"),
         ({**WHEELS, "path": f"{TOOLS}/wheels"}, f"{TOOLS}/wheels is there, and no virtual environment: move it away"),
     ],
 )
@@ -298,7 +293,7 @@ def test_a_project_is_built_from_its_lock_and_refused_where_that_is_out_of_date(
 
 
 def test_a_project_is_built_offline(host: Any, build: Build, project: str) -> None:
-    nowhere = {"UV_DEFAULT_INDEX": "http://localhost:1/simple"}
+    nowhere = {"UV_DEFAULT_INDEX": INDEX, "ALL_PROXY": "http://localhost:1", "UV_CACHE_DIR": "/tmp/nothing"}
     asked = {"project": project, "tool": "uv", "wheels": f"{TOOLS}/wheels", "environment": nowhere}
     assert changed(build(asked)) == 1
     assert greet(host) == "greet 2.0 hello"
@@ -318,7 +313,7 @@ def test_a_release_builds_its_own_in_place(
     host: Any, own: str, project: str, options: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     """The command that a deploy runs, as the app's user in the release's directory."""
-    release = f"/opt/release-{request.node.callspec.id}"
+    release = f"/opt/release-{request.node.callspec.id.rsplit('-', 1)[1]}"
     host.check_output(f"mkdir {release} && cp {project}/* {release} && echo greet > {release}/requirements.txt")
     host.check_output(
         f"cd {release} && /opt/uv/bin/uv export -q --locked --format pylock.toml -o pylock.toml"
