@@ -239,7 +239,8 @@ def _systemd_unit(app: App) -> Item:
         "memory_max": app["memory_max"],
         "jit": app["runtime"] == "node",
         "capabilities": ["CAP_NET_BIND_SERVICE"] if app["port"] < 1024 else [],
-        "read_write_paths": [log_dir(app), *(f"{home(app)}/shared/{name}" for name in app["shared_dirs"])],
+        "read_write_paths": [f"{home(app)}/shared/{name}" for name in app["shared_dirs"]],
+        "settings": {"LogsDirectory": app["name"], "LogsDirectoryMode": "0750"},
         "restart_on": [env_path(app)],
         "health_url": f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}{app['health_path']}",
     }
