@@ -40,6 +40,12 @@ from ansible_collections.minato.fleet.plugins.module_utils._pm2 import (
     unready,
     wanted_app,
 )
+from ansible_collections.minato.fleet.plugins.module_utils._processes import (
+    TIMESTAMPS,
+    UnseenError,
+    parse_time,
+    working_directory,
+)
 
 REGISTRY = "/var/lib/minato/pm2/apps.json"
 UNREADY = "/var/lib/minato/pm2/unready.json"  # processes that never said that they are ready
@@ -140,7 +146,7 @@ class Host:
             entries = parse_jlist(output)
         except ValueError as error:
             raise FailedError(f"pm2 jlist of user {user}: {error}", stdout=output) from error
-        found = [observe(entry, _working_directory(int(entry.get("pid") or 0))) for entry in entries]
+        found = [observe(entry, self._working_directory(int(entry.get("pid") or 0))) for entry in entries]
         silent = _read(UNREADY, [])
         return tuple(process._replace(ready=process.key not in silent) for process in found if process is not None)
 
@@ -179,11 +185,17 @@ class Host:
             raise FailedError(f"user {user} is root under another name (uid 0): give the app a user of its own")
         return Account(user, found.pw_gid, found.pw_dir)
 
+    def _working_directory(self, pid: int) -> str:
+        try:
+            return working_directory(pid) if pid else ""
+        except UnseenError as error:
+            raise FailedError(str(error)) from None
+
     def _units(self, users: Iterable[str]) -> dict[str, dict[str, str]]:
         names = [unit_name(user) for user in users]
         if not names:
             return {}
-        output = self._run(["systemctl", "show", "--timestamp=unix", f"--property={_PROPERTIES}", *names])
+        output = self._run(["systemctl", "show", f"--timestamp={TIMESTAMPS}", f"--property={_PROPERTIES}", *names])
         blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in output.strip().split("\n\n")]
         return dict(zip(names, blocks))  # systemd answers in the order it was asked
 
@@ -215,7 +227,7 @@ class Host:
     def _unit_changed(self, unit: Mapping[str, str]) -> bool:
         paths = [unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split()]
         written = max((os.stat(path).st_mtime for path in paths if path and os.path.exists(path)), default=0.0)
-        return int(written) > int(unit.get("ExecMainStartTimestamp", "").lstrip("@") or 0)
+        return written > parse_time(unit.get("ExecMainStartTimestamp", ""))
 
     # Changing
 
@@ -454,14 +466,6 @@ def tail(path: str) -> list[str]:
             return stream.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
     except FileNotFoundError:
         return []
-
-
-def _working_directory(pid: int) -> str:
-    """Return where a process really runs, as the kernel tells it."""
-    try:
-        return os.readlink(f"/proc/{pid}/cwd") if pid else ""
-    except OSError:
-        return ""
 
 
 def _command_line(pid: int) -> str:

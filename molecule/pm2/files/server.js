@@ -12,6 +12,7 @@ const eaten = [];
 
 const server = http.createServer((request, response) => {
   if (request.url === "/crash") process.exit(3);
+  if (request.url === "/stray") process.chdir("/tmp");
   if (request.url === "/eat") eaten.push(Buffer.alloc(300 << 20, 1));
   if (request.url === "/health" && has("ill")) response.statusCode = 503;
   response.setHeader("Content-Type", "application/json");

@@ -273,6 +273,14 @@ def test_a_release_that_pm2_reload_leaves_stale_is_noticed_and_started(host):
     assert changed(converge()) == 0
 
 
+def test_where_a_process_runs_is_the_kernels_word(host):
+    """S1.5: PM2 goes on saying what it was told at the start"""
+    pid = ask("/stray")["pid"]
+    assert "cwd: /tmp" in converge("--diff")
+    after = ask()
+    assert (after["cwd"], after["pid"] != pid) == ("/opt/api/releases/0002", True)
+
+
 def test_a_changed_secret_restarts_the_app_exactly_once(host):
     """S1.4, S1.5: the app reads .env when it starts"""
     before = ask()
