@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
 
 from ansible_collections.minato.fleet.plugins.module_utils import _security_check as rules
 from ansible_collections.minato.fleet.plugins.module_utils._certificates import X509_ARGUMENTS, read
+from ansible_collections.minato.fleet.plugins.module_utils._processes import UnseenError, working_directory
 
 Json = Dict[str, Any]
 RunCommand = Callable[..., Tuple[int, str, str]]
@@ -160,9 +161,8 @@ class Host:
 def _runs_below(pid: int, home: str) -> int | None:
     """Return the user id of a process that works below a directory; None of any other, and of one that has gone."""
     try:
-        below = (os.readlink(f"/proc/{pid}/cwd") + "/").startswith(home + "/")
-        return os.stat(f"/proc/{pid}").st_uid if below else None
-    except OSError:
+        return os.stat(f"/proc/{pid}").st_uid if (working_directory(pid) + "/").startswith(home + "/") else None
+    except (OSError, UnseenError):
         return None
 
 

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import calendar
-import ctypes
 import glob
 import hashlib
 import json
@@ -14,6 +12,12 @@ import re
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
+from ansible_collections.minato.fleet.plugins.module_utils._processes import (
+    TIMESTAMPS,
+    UnseenError,
+    parse_time,
+    working_directory,
+)
 from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import (
     DIRECTORY,
     DOWN,
@@ -110,9 +114,15 @@ class Host:
         if not names:
             return {}
         said = self._run(
-            ["systemctl", "show", "--timestamp=us+utc", f"--property={','.join(_PROPERTIES)}", "--", *names]
+            ["systemctl", "show", f"--timestamp={TIMESTAMPS}", f"--property={','.join(_PROPERTIES)}", "--", *names]
         )
         return parse_show(said, names)
+
+    def _working_directory(self, pid: int) -> str:
+        try:
+            return working_directory(pid)
+        except UnseenError as error:
+            raise FailedError(str(error)) from None
 
     def _seen(self, unit: Unit, shown: Mapping[str, str], written: set[str]) -> Seen:
         linked = shown.get("UnitFileState") == "enabled"
@@ -129,7 +139,7 @@ class Host:
             result=shown.get("Result", ""),
             enabled=linked,
             needs_reload=shown.get("NeedDaemonReload") == "yes",
-            cwd=working_directory(main) if main and shown["ActiveState"] in UP else "",
+            cwd=self._working_directory(main) if main and shown["ActiveState"] in UP else "",
             invocation=shown.get("InvocationID", ""),
             started=started,
             uptime=time.time() - started,
@@ -318,47 +328,12 @@ def look(path: str) -> File:
         raise FailedError(f"{path} is a directory: write under restart_on the files that the app reads") from None
 
 
-def parse_time(text: str) -> float:
-    """Return the seconds since 1970 of a time as systemd writes it with microseconds in UTC, 0 for none."""
-    found = re.search(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(\.\d+)? UTC", text)
-    if not found:
-        return 0.0
-    return calendar.timegm(tuple(int(each) for each in found.groups()[:6])) + float(found.group(7) or 0)
-
-
 def _links(name: str) -> list[str]:
     """Return the links that start a unit at boot."""
     found = glob.glob(f"{DIRECTORY}/*.wants/{glob.escape(name)}") + glob.glob(
         f"{DIRECTORY}/*.requires/{glob.escape(name)}"
     )
     return sorted(found)
-
-
-def working_directory(pid: int) -> str:
-    """Return where a process runs, as the kernel tells it; nothing where it has ended. Raises FailedError."""
-    for _attempt in range(20):
-        found = _ask_kernel(pid)
-        if found is not None:
-            return found
-        time.sleep(0.05)  # a process that is about to start or to end is nobody's
-    raise FailedError(f"the kernel does not say where process {pid} runs: the task has to run as root")
-
-
-def _ask_kernel(pid: int) -> str | None:
-    libc = ctypes.CDLL(None)
-    try:
-        owner = os.stat(f"/proc/{pid}")
-        # A container's root may not look into others' processes, but whoever counts as their user may.
-        libc.setfsgid(owner.st_gid)
-        libc.setfsuid(owner.st_uid)
-        return os.readlink(f"/proc/{pid}/cwd")
-    except PermissionError:
-        return None
-    except OSError:
-        return ""
-    finally:
-        libc.setfsuid(os.geteuid())
-        libc.setfsgid(os.getegid())
 
 
 def _read(path: str) -> Json:

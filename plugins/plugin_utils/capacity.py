@@ -36,8 +36,13 @@ def memory_parts(fleet: Fleet, host: Host) -> list[Part]:
     """What the apps, Redis and the base take of a host's memory."""
     parts = [_part(app["name"], app["instances"], app["memory_max"]) for app in fleet.apps_of(host)]
     if "redis" in host.types:
-        parts.append(_part("redis", 1, str(host.redis.get("memory_max", REDIS_MEMORY))))
+        parts.append(_part("redis", 1, f"{redis_memory(megabytes(host.redis.get('memory_max', REDIS_MEMORY)))}M"))
     return [*parts, _part("base", 1, fleet.base_memory)]
+
+
+def redis_memory(data: int) -> int:
+    """What the role redis lets the whole service take, for so much data."""
+    return data * 5 // 4 + 48
 
 
 def _part(name: str, count: int, size: str) -> Part:

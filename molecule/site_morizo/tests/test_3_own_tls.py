@@ -50,7 +50,9 @@ def test_a_renewed_certificate_is_served_without_a_restart(site: Any, app_host: 
 
 def test_renewal_is_rehearsed(app_host: Any) -> None:
     """S3.4"""
-    app_host.check_output("certbot renew --dry-run --no-random-sleep-on-renew")
+    authority = "REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
+    rehearsal = "certbot renew --dry-run --server https://pebble.test:14000/dir --no-random-sleep-on-renew"
+    app_host.check_output(f"{authority} {rehearsal}")
 
 
 def test_a_second_run_changes_nothing(play: Any) -> None:

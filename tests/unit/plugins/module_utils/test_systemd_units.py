@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.minato.fleet.plugins.module_utils import _systemd_units, _systemd_units_model
-from ansible_collections.minato.fleet.plugins.module_utils._systemd_units_host import look, parse_time
+from ansible_collections.minato.fleet.plugins.module_utils._processes import parse_time
+from ansible_collections.minato.fleet.plugins.module_utils._systemd_units_host import look
 
 DATA: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("systemd_units_cases.yml").read_text(encoding="utf-8"))
 
