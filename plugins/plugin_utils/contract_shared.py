@@ -59,9 +59,9 @@ def reserved_database_names(fleet: Fleet) -> Iterator[str]:
         database = app["database"]
         if database["name"] in RESERVED_DATABASES:
             yield f"{app['name']}: database.name: {database['name']} is PostgreSQL's own. Write a name of the app's."
-        schema = database["schema"]
-        if schema in RESERVED_SCHEMAS or schema.startswith("pg_"):
-            yield f"{app['name']}: database.schema: {schema} is PostgreSQL's own. Write a name of the app's."
+        for key, schema in _own_schemas(app):
+            if schema in RESERVED_SCHEMAS or schema.startswith("pg_"):
+                yield f"{app['name']}: database.{key}: {schema} is PostgreSQL's own. Write a name of the app's."
         master = (fleet.databases.get(database["server"]) or {}).get("admin_user")
         for key in ("user", "migrator"):
             if database[key] == master:
@@ -76,14 +76,32 @@ def schema_owners(fleet: Fleet) -> Iterator[str]:
     first: dict[tuple[str, ...], App] = {}
     for app in _database_apps(fleet):
         database = app["database"]
-        place = (database["server"], database["name"], database["schema"])
-        other = first.setdefault(place, app)
-        if database["migrator"] != other["database"]["migrator"]:
-            yield (
-                f"{app['name']}: database.migrator: the schema {place[2]} of {place[1]} is owned by"
-                f" {other['database']['migrator']} of {other['name']}. Write the same,"
-                " or give the app a schema of its own."
-            )
+        for _key, schema in _own_schemas(app):
+            place = (database["server"], database["name"], schema)
+            other = first.setdefault(place, app)
+            if database["migrator"] != other["database"]["migrator"]:
+                yield (
+                    f"{app['name']}: database.migrator: the schema {place[2]} of {place[1]} is owned by"
+                    f" {other['database']['migrator']} of {other['name']}. Write the same,"
+                    " or give the app a schema of its own."
+                )
+    for app in _database_apps(fleet):
+        database = app["database"]
+        for schema in database["shared_schemas"]:
+            owner = first.get((database["server"], database["name"], schema))
+            if owner is None:
+                yield (
+                    f"{app['name']}: database.shared_schemas: no app that runs owns the schema {schema} of"
+                    f" {database['name']}. Write it under database.schemas of the app whose migrations make its tables."
+                )
+            elif owner is app:
+                yield f"{app['name']}: database.shared_schemas: {schema} is the app's own. Take it out."
+
+
+def _own_schemas(app: App) -> list[tuple[str, str]]:
+    """The schemas that an app's migrator owns, with the key that says so."""
+    database = app["database"]
+    return [("schema", database["schema"]), *(("schemas", schema) for schema in database["schemas"])]
 
 
 def user_passwords(fleet: Fleet) -> Iterator[str]:

@@ -421,20 +421,25 @@ def postgres_databases(apps: list[App], server: str) -> list[Item]:
         users = [wanted["migrator"], wanted["user"]]
         database["connect"] = list(dict.fromkeys([*database["connect"], *users]))
         database["extensions"] = list(dict.fromkeys([*database["extensions"], *wanted["extensions"]]))
-        schema = _postgres_schema(database, wanted)
-        schema["grants"][wanted["user"]] = "read_write"
+        for name in (wanted["schema"], *wanted["schemas"]):
+            _postgres_schema(database, name, wanted["migrator"])["grants"][wanted["user"]] = "read_write"
         database["search_path"].update({user: [wanted["schema"]] for user in users})
         indexes = [{**plain(index), "schema": wanted["schema"]} for index in wanted["indexes"]]
         database["indexes"] += [index for index in indexes if index not in database["indexes"]]
+    for app in _database_apps(apps, server):
+        wanted = app["database"]
+        for schema in databases[wanted["name"]]["schemas"]:
+            if schema["name"] in wanted["shared_schemas"]:
+                schema["grants"][wanted["user"]] = "read_write"
     return list(databases.values())
 
 
-def _postgres_schema(database: Item, wanted: Item) -> Item:
-    """The schema that an app wants, which it may share with another app."""
+def _postgres_schema(database: Item, name: str, owner: str) -> Item:
+    """A schema that an app owns, which another app with the same owner may have named already."""
     for schema in database["schemas"]:
-        if schema["name"] == wanted["schema"]:
+        if schema["name"] == name:
             return t.cast(Item, schema)
-    schema = {"name": wanted["schema"], "owner": wanted["migrator"], "grants": {}}
+    schema = {"name": name, "owner": owner, "grants": {}}
     database["schemas"].append(schema)
     return schema
 

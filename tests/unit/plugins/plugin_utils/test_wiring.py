@@ -50,6 +50,22 @@ def test_a_shared_schema_is_one_schema(fleet: dict[str, t.Any]) -> None:
     assert [index["name"] for index in database["indexes"]] == ["staff_active"]
 
 
+def test_schemas_of_two_systems_and_a_common_one(fleet: dict[str, t.Any]) -> None:
+    """S2.7: each reads and writes its own and the common one, and is granted nothing in the other's."""
+    medical, voicedrive, *_others = fleet["fleet_apps"]
+    medical["database"]["shared_schemas"] = ["common"]
+    names = {"schema": "social", "user": "social_user", "migrator": "social_migrator", "schemas": ["common"]}
+    voicedrive["database"] = {**medical["database"], **names, "shared_schemas": [], "indexes": []}
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api", "voicedrive-api"])
+    (database,) = FILTERS["postgres_databases"](apps, "medical-db")
+    assert {schema["name"]: (schema["owner"], set(schema["grants"])) for schema in database["schemas"]} == {
+        "medical": ("medical_migrator", {"app_user"}),
+        "social": ("social_migrator", {"social_user"}),
+        "common": ("social_migrator", {"social_user", "app_user"}),
+    }
+    assert database["search_path"]["social_user"] == ["social"]
+
+
 def test_select_apps_takes_the_hosts_order(fleet: dict[str, t.Any]) -> None:
     apps = FILTERS["select_apps"](fleet["fleet_apps"], ["voicedrive-api", "medical-api"])
     assert [app["name"] for app in apps] == ["voicedrive-api", "medical-api"]
