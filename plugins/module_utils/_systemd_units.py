@@ -191,7 +191,7 @@ def plan(current: Mapping[str, Seen], wanted: Sequence[Unit], owned: Sequence[st
 def _plan_start(unit: Unit, current: Mapping[str, Seen], wanted: Sequence[Unit]) -> Iterator[Step]:
     seen = current[unit.name]
     if unit.on_demand:
-        starter = next(each for each in wanted if each.name == unit.on_demand)
+        (starter,) = (each for each in wanted if each.name == unit.on_demand)
         # A timer's job goes on to its end; its next run is the new one.
         if unit.on_demand.endswith(".timer") or seen.active not in UP or compare(starter, current[starter.name]):
             return

@@ -8,12 +8,6 @@ import socketserver
 assert os.environ["LISTEN_FDS"] == "1"
 
 
-class Server(http.server.HTTPServer):
-    def __init__(self, handler):
-        socketserver.BaseServer.__init__(self, ("", 0), handler)  # without a socket of its own: it may make none
-        self.socket = socket.socket(fileno=3)
-
-
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_arguments):
         pass
@@ -26,4 +20,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-Server(Handler).serve_forever()
+# Without a socket of its own: it may make none.
+server = http.server.HTTPServer.__new__(http.server.HTTPServer)
+socketserver.BaseServer.__init__(server, ("", 0), Handler)
+server.socket = socket.socket(fileno=3)
+server.serve_forever()

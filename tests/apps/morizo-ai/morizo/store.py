@@ -7,8 +7,8 @@ import json
 import math
 import sqlite3
 from array import array
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Store:
         """Open the folder; it is made where it is missing."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as database, database:
+        with self._transaction() as database:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(
                 "CREATE TABLE IF NOT EXISTS recipes"
@@ -49,10 +49,17 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.directory / "recipes.sqlite3", timeout=10)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, committed at the end, or rolled back by an error."""
+        with closing(self._connect()) as database:
+            with database:
+                yield database
+
     def add(self, title: str, ingredients: Sequence[str]) -> int:
         """Keep a recipe, in place of one with the same title; it is on disk when this returns. Return its number."""
         vector = embed(" ".join([title, *ingredients])).tobytes()
-        with closing(self._connect()) as database, database:
+        with self._transaction() as database:
             row = database.execute(
                 "INSERT INTO recipes (title, ingredients, vector) VALUES (?, ?, ?)"
                 " ON CONFLICT (title) DO UPDATE SET ingredients = excluded.ingredients, vector = excluded.vector"
