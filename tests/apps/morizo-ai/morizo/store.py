@@ -51,10 +51,10 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, committed at the end, or rolled back by an error."""
+        """A connection of its own, committed at the end; an error leaves nothing of it."""
         with closing(self._connect()) as database:
-            with database:
-                yield database
+            yield database
+            database.commit()
 
     def add(self, title: str, ingredients: Sequence[str]) -> int:
         """Keep a recipe, in place of one with the same title; it is on disk when this returns. Return its number."""
