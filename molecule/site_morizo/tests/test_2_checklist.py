@@ -59,8 +59,8 @@ BROKEN = {
         "restart: an update waits for one",
     ),
     "SSH by key, not as root": (
-        "echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/000-open.conf",
-        "rm /etc/ssh/sshd_config.d/000-open.conf",
+        "echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/0-open.conf",
+        "rm /etc/ssh/sshd_config.d/0-open.conf",
         "permitrootlogin yes",
     ),
 }
