@@ -86,14 +86,13 @@ class Host:
         texts = {path: _end_of(path) for path in sorted(glob.glob(os.path.join(app["log_dir"], "*.log*")))}
         for unit in app["units"]:
             command = ["journalctl", "--unit", unit, "--output", "cat", "--no-pager", "--lines", str(JOURNAL_LINES)]
-            _rc, out, _err = self._run(command)
-            texts[f"the journal of {unit}"] = out
+            texts[f"the journal of {unit}"] = self._look(command)
         return [(name, place) for place, text in texts.items() for name, value in secrets.items() if value in text]
 
     def _ignored(self, release: str, name: str) -> bool:
         """Ask git itself, with an empty repository of its own: a release has none."""
         with tempfile.TemporaryDirectory() as empty:
-            self._run(["git", "init", "--quiet", "--bare", empty])
+            self._look(["git", "init", "--quiet", "--bare", empty])
             git = ["git", f"--git-dir={empty}", f"--work-tree={release}"]
             options = ["-c", "safe.directory=*", "-c", "core.excludesFile=/dev/null"]
             rc, _out, _err = self._run([*git, *options, "check-ignore", "--quiet", "--no-index", name], cwd=release)
@@ -119,7 +118,7 @@ class Host:
         return {pid: self._name(uid) for pid, uid in ((pid, _runs_below(pid, home)) for pid in pids) if uid is not None}
 
     def _listeners(self) -> list[tuple[str, str, int, str]]:
-        _rc, out, _err = self._run(["ss", "--no-header", "--tcp", "--udp", "--listening", "--numeric", "--processes"])
+        out = self._look(["ss", "--no-header", "--tcp", "--udp", "--listening", "--numeric", "--processes"])
         found = []
         for line in out.splitlines():
             parts = line.split()
@@ -132,14 +131,22 @@ class Host:
         return found
 
     def _packages(self) -> list[rules.Finding]:
-        _rc, out, _err = self._run(["apt-get", "--simulate", "--option", "Debug::NoLocking=true", "upgrade"])
+        out = self._look(["apt-get", "--simulate", "--option", "Debug::NoLocking=true", "upgrade"])
         stamps = [os.stat(path).st_mtime for path in glob.glob(f"{LISTS}/*_Packages*") + glob.glob(f"{LISTS}/*Release")]
         age = datetime.now().timestamp() - max(os.stat(LISTS).st_mtime, *stamps) if stamps else None
         return rules.packages(out, None if age is None else timedelta(seconds=age), os.path.exists(REBOOT))
 
     def _ssh(self) -> rules.Finding:
-        _rc, out, _err = self._run(["/usr/sbin/sshd", "-T"])
+        out = self._look(["/usr/sbin/sshd", "-T"])
         return rules.ssh(dict(line.split(" ", 1) for line in out.splitlines() if " " in line))
+
+    def _look(self, command: list[str]) -> str:
+        """Return what a command prints. Raises UnseenError: what could not be looked at has not passed."""
+        rc, out, err = self._run(command)
+        if rc:
+            last = (err.strip() or out.strip() or "it said nothing").splitlines()[-1]
+            raise UnseenError(f"`{' '.join(command)}` failed with exit code {rc}: {last}")
+        return out
 
     def _path(self, path: str) -> rules.Path:
         seen = os.stat(path)
@@ -159,7 +166,10 @@ class Host:
 
 
 def _runs_below(pid: int, home: str) -> int | None:
-    """Return the user id of a process that works below a directory; None of any other, and of one that has gone."""
+    """Return the user id of a process that works below a directory; None of any other, and of one that has gone.
+
+    In a container, root may not look into a few programs that drop their rights, such as sshd; no app is one of them.
+    """
     try:
         return os.stat(f"/proc/{pid}").st_uid if (working_directory(pid) + "/").startswith(home + "/") else None
     except (OSError, UnseenError):

@@ -12,6 +12,7 @@ import re
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
+from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, wait_until_healthy
 from ansible_collections.minato.fleet.plugins.module_utils._processes import (
     TIMESTAMPS,
     UnseenError,
@@ -35,7 +36,6 @@ from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import
     plan,
     rounds,
 )
-from ansible_collections.minato.fleet.plugins.module_utils._systemd_units_health import complaint, wait_until_healthy
 
 BOOKS = "/var/lib/minato/systemd_units"  # root's alone
 LOG_LINES = 30

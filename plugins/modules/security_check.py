@@ -155,6 +155,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils._processes import UnseenError
 from ansible_collections.minato.fleet.plugins.module_utils._security_check_host import Host
 
 
@@ -201,7 +202,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    found = Host(module.run_command).findings(*(module.params[name] for name in ("apps", "certificates", "ports")))
+    try:
+        found = Host(module.run_command).findings(*(module.params[name] for name in ("apps", "certificates", "ports")))
+    except UnseenError as error:
+        module.fail_json(msg=f"The checklist is not complete: {error}")
     module.exit_json(findings=[each.report() for each in found])
 
 

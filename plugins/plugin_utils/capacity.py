@@ -17,7 +17,6 @@ from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import
 RESERVED_CONNECTIONS = 10
 # Memory by the name that Lightsail's plans and EC2's t3 and t4g types share.
 SIZES = {"micro": 1024, "small": 2048, "medium": 4096, "large": 8192, "xlarge": 16384, "2xlarge": 32768}
-REDIS_MEMORY = "128M"
 
 
 class Part(t.NamedTuple):
@@ -36,7 +35,7 @@ def memory_parts(fleet: Fleet, host: Host) -> list[Part]:
     """What the apps, Redis and the base take of a host's memory."""
     parts = [_part(app["name"], app["instances"], app["memory_max"]) for app in fleet.apps_of(host)]
     if "redis" in host.types:
-        parts.append(_part("redis", 1, f"{redis_memory(megabytes(host.redis.get('memory_max', REDIS_MEMORY)))}M"))
+        parts.append(_part("redis", 1, f"{redis_memory(megabytes(host.redis['memory_max']))}M"))
     return [*parts, _part("base", 1, fleet.base_memory)]
 
 

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ansible_collections.minato.fleet.plugins.plugin_utils import schemas
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 
 MEGABYTES = {"M": 1, "G": 1024}
@@ -21,6 +22,11 @@ def megabytes(size: str) -> int:
 
 def _names(value: t.Any) -> tuple[str, ...]:
     return tuple(str(name) for name in value or [])
+
+
+def _complete_redis(value: t.Any) -> t.Mapping[str, t.Any]:
+    rule = schemas.schema()["$defs"]["redis_server"]
+    return t.cast("t.Mapping[str, t.Any]", schemas.complete(schemas.plain(value or {}), rule))
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Host:
             app_names=_names(variables.get("fleet_app_names")),
             maintenance=_names(variables.get("fleet_maintenance_apps")),
             memory_mb=memory,
-            redis=variables.get("fleet_redis") or {},
+            redis=_complete_redis(variables.get("fleet_redis")),
         )
 
     @property

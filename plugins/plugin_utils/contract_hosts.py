@@ -57,7 +57,7 @@ def types(fleet: Fleet) -> Iterator[str]:
                     f"{host.name}: {app['name']} serves TLS itself (serves_tls), and the host has a web server too."
                     " Take the host out of the group type_web, or serves_tls out of the app."
                 )
-        if "redis" in host.types and not host.redis:
+        if "redis" in host.types and "password" not in host.redis:
             yield (
                 f"{host.name}: it is of type_redis, and fleet_redis is missing."
                 " Write fleet_redis.password for it, in a vault file."

@@ -125,7 +125,7 @@ def env_files(apps: list[App], secrets: Secrets, databases: Databases, redis: It
             env["DATABASE_URL"] = database_url(app, secrets, databases, database["user"], database["password"])
             env["DATABASE_POOL_MAX"] = database["pool"]
         if app["redis"]:
-            env["REDIS_URL"] = f"redis://:{quote((redis or {})['password'], safe='')}@127.0.0.1:6379"
+            env["REDIS_URL"] = redis_url(name, redis or {})
         if app["serves_tls"]:
             env["TLS_CERT"], env["TLS_KEY"] = (f"{certificate_dir(app)}/{name}" for name in CERTIFICATE_FILES)
         files.append({**_env_file(env_path(app), name, env), "generate": app["generated_secrets"]})
@@ -155,6 +155,15 @@ def secret(secrets: Secrets, app: str, key: str) -> str:
 def missing_secret(app: str, key: str) -> str:
     """The sentence about a secret without a value."""
     return f"{app}: the secret {key} has no value. Give it one in fleet_secrets.{app}.{key}, in a vault file."
+
+
+def redis_url(app: str, redis: t.Mapping[str, t.Any]) -> str:
+    """The address of the host's Redis; AnsibleFilterError names the app where the host has none."""
+    if not redis.get("password"):
+        raise AnsibleFilterError(
+            f"{app}: it uses Redis, and its host has no fleet_redis.password. Write it in a vault file."
+        )
+    return f"redis://:{quote(str(redis['password']), safe='')}@127.0.0.1:6379"
 
 
 def database_url(app: App, secrets: Secrets, databases: Databases, user: str, password_name: str) -> str:
@@ -362,11 +371,18 @@ def checked_apps(apps: list[App]) -> list[Item]:
             "env_name": app["env_file"],
             "secrets": [*app["secrets"], *app["generated_secrets"], *DERIVED_SECRETS],
             "log_dir": log_dir(app),
-            "units": [f"{app['name']}@*.service" if len(ports(app)) > 1 else f"{app['name']}.service"],
+            "units": [_unit(app)],
             "data": [f"{home(app)}/shared/{name}" for name in app["shared_dirs"]],
         }
         for app in apps
     ]
+
+
+def _unit(app: App) -> str:
+    """The units whose journal is the app's, as a pattern of systemd."""
+    if app["process_manager"] == "pm2":
+        return f"pm2@{app['name']}.service"
+    return f"{app['name']}@*.service" if app["instances"] > 1 else f"{app['name']}.service"
 
 
 def checked_certificates(apps: list[App]) -> list[Item]:

@@ -95,3 +95,11 @@ def test_a_crash_is_mended(app_host: Any, site: Any) -> None:
     app_host.check_output(f"kill -9 {before}")
     site.until_up()
     assert app_host.check_output("systemctl show morizo-web -p MainPID --value") != before
+
+
+def test_the_plan_shows_the_sum(play: Any) -> None:
+    """S2.1's question, asked of S3's box: does it fit?"""
+    done = play("plan")
+    assert done.returncode == 0, done.stdout
+    assert "morizo-1 (node, python, web; 1024 MB)" in done.stdout
+    assert "while morizo-web is built" in done.stdout

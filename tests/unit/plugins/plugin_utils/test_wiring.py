@@ -82,6 +82,14 @@ def test_a_secret_without_a_value_is_named(fleet: dict[str, t.Any]) -> None:
         FILTERS["env_files"](apps, {"medical-api": {"JWT_SECRET": ""}}, fleet["databases"])
 
 
+def test_redis_without_a_password_is_named(fleet: dict[str, t.Any]) -> None:
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["morizo-aiv2"])
+    with pytest.raises(
+        AnsibleFilterError, match=r"morizo-aiv2: it uses Redis, and its host has no fleet_redis.password"
+    ):
+        FILTERS["env_files"](apps, {}, {})
+
+
 def test_every_filter_of_the_wiring_has_a_case() -> None:
     elsewhere = {"select_apps", "ca_certificates", "contract", "database_clients", "plan", "checklist"}
     tested = {case["filter"] for case in CASES} | elsewhere
