@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, checklist, contract, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, checklist, contract, forwards, move, wiring
 
 
 class FilterModule:
@@ -24,7 +24,12 @@ class FilterModule:
             "contract": contract.problems,
             "database_clients": wiring.database_clients,
             "env_files": wiring.env_files,
+            "forward_upstreams": forwards.forward_upstreams,
+            "forwarded_apps": forwards.forwarded_apps,
+            "forwarded_here": forwards.forwarded_here,
+            "host_addresses": forwards.host_addresses,
             "logrotate_rules": wiring.logrotate_rules,
+            "move": move.move,
             "nginx_sites": wiring.nginx_sites,
             "nginx_upstreams": wiring.nginx_upstreams,
             "node_versions": wiring.node_versions,
@@ -35,5 +40,6 @@ class FilterModule:
             "postgres_roles": wiring.postgres_roles,
             "python_versions": wiring.python_versions,
             "select_apps": catalog.select_apps,
+            "shown_certificates": forwards.shown_certificates,
             "systemd_units": wiring.systemd_units,
         }

@@ -72,7 +72,12 @@ def size_for(memory: int) -> str:
 def connection_parts(fleet: Fleet, server: str) -> list[Part]:
     """What the pools of all processes on all hosts take of a server's connections."""
     apps = [app for app in fleet.used if app.get("database", {}).get("server") == server]
-    return [_pool(app, len(fleet.hosts_of(app)) * app["instances"]) for app in apps]
+    return [_pool(app, _hosts_with_processes(fleet, app) * app["instances"]) for app in apps]
+
+
+def _hosts_with_processes(fleet: Fleet, app: App) -> int:
+    """How many hosts run the app, with those that it is leaving."""
+    return sum(app["name"] in (*host.app_names, *host.leaving) for host in fleet.hosts)
 
 
 def _pool(app: App, processes: int) -> Part:

@@ -21,6 +21,7 @@ from ansible_collections.minato.fleet.plugins.plugin_utils import (
 )
 from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Host
 
+SET_BY_PLAYBOOKS = ("fleet_host_apps", "fleet_leaving_app_names")
 RULES = (*contract_hosts.INVENTORY, *contract_apps.RULES, *contract_hosts.RULES, *contract_shared.RULES)
 
 
@@ -31,8 +32,8 @@ def problems(
 
     Args:
         apps: The catalog (``fleet_apps``).
-        hosts: Each host's variables by its name. Read are the fleet's own, ``group_names``, and the fact
-            ``memtotal_mb`` where ``fleet_memory_mb`` is not given.
+        hosts: Each host's variables by its name. Read are the fleet's own, ``group_names``, ``groups``, the fact
+            ``memtotal_mb`` where ``fleet_memory_mb`` is not given, and an address where ``fleet_address`` is not.
         secrets: ``fleet_secrets``: values by app and name.
         databases: ``fleet_database`` of the servers of the group type_database, by inventory name.
         base_memory: What the operating system and the shared services take of a host's RAM, as ``600M``.
@@ -65,7 +66,14 @@ def _fleet(
         secrets=secrets or {},
         databases=databases,
         base_memory=base_memory,
+        everywhere=_inventory(hosts),
     )
+
+
+def _inventory(hosts: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Every host of the inventory, which each host's variables name; without them, the hosts given."""
+    groups = next((variables["groups"] for variables in hosts.values() if "groups" in variables), {})
+    return tuple(map(str, groups.get("all", hosts)))
 
 
 def _variable_problems(hosts: t.Mapping[str, t.Any], databases: t.Mapping[str, t.Any]) -> list[str]:
@@ -96,6 +104,6 @@ def _value_problems(name: str, value: t.Any, rule: schemas.Schema) -> t.Iterator
 
 def _misspelt(name: str) -> str | None:
     """The variable that was meant; None for one that is near to none, and for what the playbooks set."""
-    if not name.startswith("fleet_") or name in ("fleet_apps", "fleet_host_apps"):
+    if not name.startswith("fleet_") or name in ("fleet_apps", *SET_BY_PLAYBOOKS):
         return None
     return schemas.nearest(name, schemas.schema()["properties"], likeness=0.85)

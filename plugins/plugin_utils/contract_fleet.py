@@ -24,6 +24,12 @@ def _names(value: t.Any) -> tuple[str, ...]:
     return tuple(str(name) for name in value or [])
 
 
+def address(variables: t.Mapping[str, t.Any]) -> str:
+    """At which address other hosts reach a host, by its variables; empty where they do not say it."""
+    named = (variables.get(key) for key in ("fleet_address", "private_ip_address", "ansible_host"))
+    return next((str(value) for value in named if value), "")
+
+
 def _complete_redis(value: t.Any) -> t.Mapping[str, t.Any]:
     rule = schemas.schema()["$defs"]["redis_server"]
     return t.cast("t.Mapping[str, t.Any]", schemas.complete(schemas.plain(value or {}), rule))
@@ -31,12 +37,16 @@ def _complete_redis(value: t.Any) -> t.Mapping[str, t.Any]:
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its name and groups, the names of its apps and of those under maintenance (which may be other hosts'),
-    its RAM in MB (None where nobody knows it), and its fleet_redis."""
+    """One host: its name, groups and address, the names of its apps, of those that are leaving it and of those under
+    maintenance (which may be other hosts'), the hosts that it forwards apps to, its RAM in MB (None where nobody knows
+    it), and its fleet_redis."""
 
     name: str
     groups: tuple[str, ...]
+    address: str
     app_names: tuple[str, ...]
+    leaving: tuple[str, ...]
+    forwards: t.Mapping[str, str]
     maintenance: tuple[str, ...]
     memory_mb: int | None
     redis: t.Mapping[str, t.Any]
@@ -48,7 +58,10 @@ class Host:
         return cls(
             name=name,
             groups=_names(variables.get("group_names")),
+            address=address(variables),
             app_names=_names(variables.get("fleet_app_names")),
+            leaving=_names(variables.get("fleet_leaving_app_names")),
+            forwards={str(app): str(to) for app, to in (variables.get("fleet_forwards") or {}).items()},
             maintenance=_names(variables.get("fleet_maintenance_apps")),
             memory_mb=memory,
             redis=_complete_redis(variables.get("fleet_redis")),
@@ -61,13 +74,17 @@ class Host:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Complete apps, hosts, secrets by app and name, and database servers by inventory name."""
+    """Complete apps, hosts, secrets by app and name, and database servers by inventory name.
+
+    ``everywhere`` names every host of the inventory: those that the run leaves out too.
+    """
 
     apps: list[App]
     hosts: list[Host]
     secrets: t.Mapping[str, t.Any]
     databases: t.Mapping[str, t.Any]
     base_memory: str
+    everywhere: tuple[str, ...]
 
     @functools.cached_property
     def by_name(self) -> dict[str, App]:
@@ -85,6 +102,16 @@ class Fleet:
 
     def hosts_of(self, app: App) -> list[Host]:
         return [host for host in self.hosts if app["name"] in host.app_names]
+
+    def forwarded_by(self, host: Host) -> list[App]:
+        """The apps of the catalog that a host forwards."""
+        return [self.by_name[name] for name in host.forwards if name in self.by_name]
+
+    def answered_by(self, host: Host) -> list[App]:
+        """The apps whose names lead to a host: its own that no other forwards to it, and those that it forwards."""
+        forwarded_here = {name for other in self.hosts for name, to in other.forwards.items() if to == host.name}
+        own = [app for app in self.apps_of(host) if app["name"] not in forwarded_here]
+        return [*own, *self.forwarded_by(host)]
 
 
 Rule = Callable[[Fleet], Iterator[str]]

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import capacity, catalog, schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
-from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Rule
+from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Host, Rule
 
 # The group type_<runtime> runs apps of that runtime; type_web serves routes; type_database is a server elsewhere.
 TYPES = ("node", "python", "web", "redis", "database")
@@ -35,7 +36,7 @@ def types(fleet: Fleet) -> Iterator[str]:
                 yield f"{host.name}: the group type_{kind} is no host type. {remedy}."
         apps = fleet.apps_of(host)
         idle = [f"type_{kind}" for kind in host.types if kind in (*RUNTIMES, "web")]
-        if idle and not host.app_names:
+        if idle and not host.app_names and not host.forwards:
             yield (
                 f"{host.name}: it is of {' and '.join(idle)}, and runs no app. Name its apps in fleet_app_names,"
                 " or take it out of the group."
@@ -68,7 +69,7 @@ def types(fleet: Fleet) -> Iterator[str]:
                 f"{host.name}: the routes of {', '.join(routed)} lead here, and nothing would serve them."
                 " Add it to the group type_web, or take the routes out."
             )
-        if apps and not routed and "web" in host.types:
+        if apps and not routed and "web" in host.types and not host.forwards:
             yield (
                 f"{host.name}: it is of type_web, and none of its apps has a route. Give one of them routes,"
                 " or take it out of the group."
@@ -92,7 +93,7 @@ def routes(fleet: Fleet) -> Iterator[str]:
     """No two apps of a host claim one route, nor two that only differ in the last slash."""
     for host in fleet.hosts:
         claimed: dict[str, tuple[App, str]] = {}
-        for app in fleet.apps_of(host):
+        for app in [*fleet.apps_of(host), *fleet.forwarded_by(host)]:
             for route in app["routes"]:
                 address = route["host"] + route["path"]
                 first, other = claimed.setdefault(address.rstrip("/"), (app, address))
@@ -108,6 +109,39 @@ def routes(fleet: Fleet) -> Iterator[str]:
                         f"{app['name']}: routes: {address} would never be asked on {host.name}: {other} of"
                         f" {first['name']} is the same to the web server. Give one of them another path."
                     )
+
+
+def forwards(fleet: Fleet) -> Iterator[str]:
+    """What a host forwards is an app of another host, whose web server can be reached and serves it."""
+    hosts = {host.name: host for host in fleet.hosts}
+    for host in fleet.hosts:
+        where = f"{host.name}: fleet_forwards"
+        if host.forwards and "web" not in host.types:
+            yield f"{where}: nothing here would forward. Add the host to the group type_web, or take this out."
+        for name, to in host.forwards.items():
+            if name not in fleet.by_name:
+                yield f"{where}: {catalog.unknown_app(name, fleet.by_name)}"
+            elif to not in fleet.everywhere:
+                near = schemas.nearest(to, fleet.everywhere)
+                yield f"{where}: {to} is no host of the inventory. Write {near or 'the host that runs ' + name}."
+            elif name in host.app_names:
+                yield f"{where}: {name} runs on this host itself. Take it out, or take it out of fleet_app_names."
+            elif to in hosts:
+                yield from _forward_problems(where, fleet.by_name[name], hosts[to])
+
+
+def _forward_problems(where: str, app: App, to: Host) -> Iterator[str]:
+    if app["name"] not in to.app_names:
+        yield f"{where}: {app['name']} does not run on {to.name}. Add it to fleet_app_names there, or name its host."
+    if not app["routes"] or app["serves_tls"]:
+        yield f"{where}: {app['name']} has no routes that a web server answers. Take it out."
+    try:
+        ipaddress.ip_address(to.address)
+    except ValueError:
+        yield (
+            f"{where}: {to.name} has {to.address or 'nothing'} for its address, which is no IP address."
+            f" Write fleet_address for {to.name}: the one at which {where.partition(':')[0]} reaches it."
+        )
 
 
 def node_versions(fleet: Fleet) -> Iterator[str]:
@@ -149,4 +183,4 @@ def memory(fleet: Fleet) -> Iterator[str]:
 
 
 INVENTORY: tuple[Rule, ...] = (unknown_apps, types)
-RULES: tuple[Rule, ...] = (ports, routes, node_versions, memory)
+RULES: tuple[Rule, ...] = (ports, routes, forwards, node_versions, memory)

@@ -19,7 +19,7 @@ def domains(fleet: Fleet) -> Iterator[str]:
     first: dict[str, tuple[Host, set[str]]] = {}
     for host in fleet.hosts:
         behind: dict[str, set[str]] = {}
-        for app in fleet.apps_of(host):
+        for app in fleet.answered_by(host):
             for route in app["routes"]:
                 behind.setdefault(route["host"], set()).add(app["name"])
         for domain, apps in behind.items():
@@ -27,8 +27,8 @@ def domains(fleet: Fleet) -> Iterator[str]:
             if apps != others:
                 yield (
                     f"{domain}: {_and(others)} answers to it on {other.name}, and {_and(apps)} on {host.name},"
-                    " but a name leads to one place. Run these apps on the same hosts,"
-                    " or give one of them another name."
+                    " but a name leads to one place. Run these apps on the same hosts, let one host forward"
+                    " the other's requests (fleet_forwards), or give one of the apps another name."
                 )
 
 

@@ -63,6 +63,10 @@ def _upstreams(upstreams: list[Item]) -> Sentences:
             yield f"{where}: the name goes into files. Write letters, digits, dots, dashes and underscores only."
         if not upstream["servers"]:
             yield f'{where}: has no servers. Name one at least, as servers: ["127.0.0.1:3000"].'
+        if upstream["ca"] and not upstream["tls"]:
+            yield f"{where}: has a ca, and speaks no TLS. Write tls: true, or drop it."
+        if upstream["ca"] and "-----BEGIN CERTIFICATE-----" not in str(upstream["ca"]):
+            yield f"{where}: its ca is no certificate. Give the text of one in PEM form, or of several."
         for server in upstream["servers"]:
             yield from _server(where, str(server), str(upstream["sticky"]))
         if upstream["servers"] and all("backup" in str(server).split()[1:] for server in upstream["servers"]):

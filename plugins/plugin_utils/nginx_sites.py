@@ -12,8 +12,11 @@ from ansible.module_utils.parsing.convert_bool import boolean
 Item = dict[str, t.Any]
 Items = t.Sequence[t.Mapping[str, t.Any]]
 
+# The authorities that a host of Debian or Ubuntu trusts.
+SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+
 # What leaving a key out means; meta/argument_specs.yml says the same.
-UPSTREAM: Item = {"keepalive": 16, "sticky": "", "maintenance": False}
+UPSTREAM: Item = {"keepalive": 16, "sticky": "", "maintenance": False, "tls": False, "ca": ""}
 SITE: Item = {
     "https": True,
     "certificate": "",
@@ -73,25 +76,39 @@ def model(sites: Items, upstreams: Items) -> Item:
 
     Returns:
         ``upstreams``; ``limits``, the zones that count requests; ``sources``, the allow lists; ``files``, the
-        configuration files of each site for ``config_tree``.
+        configuration files of each site, and the certificates that upstreams are held against, for ``config_tree``.
     """
     groups = complete_upstreams(upstreams)
+    by_name = {group["name"]: group for group in groups}
     lists: dict[tuple[str, ...], str] = {}
     limits: list[Item] = []
-    files: list[Item] = []
+    files = [{"path": _ca_file(group), "content": str(group["ca"])} for group in groups if group["ca"]]
     for site in complete_sites(sites):
-        resting = {group["name"] for group in groups if group["maintenance"]}
         for route in site["routes"]:
-            _work_out(site, route, resting, lists)
+            _work_out(site, route, by_name.get(route["upstream"], UPSTREAM), lists)
         limits += [{"zone": route["zone"], "rate": route["rate_limit"]} for route in site["routes"] if route["zone"]]
         files += _site_files(site)
     sources = [{"name": name, "addresses": list(addresses)} for addresses, name in lists.items()]
     return {"upstreams": groups, "limits": limits, "sources": sources, "files": files}
 
 
-def _work_out(site: Item, route: Item, resting: set[str], lists: dict[tuple[str, ...], str]) -> None:
-    """What a route means once the others are known: what nginx needs for it, empty where it needs nothing."""
-    route["maintenance"] = site["maintenance"] or route["upstream"] in resting
+def _ca_file(group: Item) -> str:
+    """Where the certificates lie that an upstream's are held against; empty where it speaks no TLS."""
+    if not group["tls"]:
+        return ""
+    return f"/etc/nginx/ca/{group['name']}.pem" if group["ca"] else SYSTEM_CA_FILE
+
+
+def _work_out(site: Item, route: Item, group: Item, lists: dict[tuple[str, ...], str]) -> None:
+    """What a route means once the others are known: what nginx needs for it, empty where it needs nothing.
+
+    Args:
+        group: The route's upstream; that of a directory has every default.
+        lists: The names of the allow lists so far; one is added where the route has a new one.
+    """
+    route["maintenance"] = site["maintenance"] or group["maintenance"]
+    route["scheme"] = "https" if group["tls"] else "http"
+    route["ca_file"] = _ca_file(group)
     # Each limited route counts for itself. The name is seen in the error log; a colon would end it.
     route["zone"] = f"{site['name']}{route['path']}".replace(":", "_") if route["rate_limit"] else ""
     allow = tuple(str(address) for address in route["allow"])

@@ -91,6 +91,6 @@ def test_redis_without_a_password_is_named(fleet: dict[str, t.Any]) -> None:
 
 
 def test_every_filter_of_the_wiring_has_a_case() -> None:
-    elsewhere = {"select_apps", "ca_certificates", "contract", "database_clients", "plan", "checklist"}
+    elsewhere = {"ca_certificates", "database_clients"}
     tested = {case["filter"] for case in CASES} | elsewhere
-    assert set(FILTERS) == tested
+    assert {name for name, each in FILTERS.items() if each.__module__.endswith(".wiring")} == tested

@@ -1,0 +1,105 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Apps whose names one host answers to and whose processes run on another: from fleet_forwards to the roles' input.
+
+The web server that answers passes a request on as it is, over TLS, to the web server of the host that runs the app. No
+authority would give that one a certificate for the name: it signs its own, and the first one holds it against that.
+"""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+from ipaddress import ip_address
+
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract_fleet, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
+from ansible_collections.minato.fleet.plugins.plugin_utils.wiring import Item
+
+Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def forwarded_apps(apps: t.Any, forwards: t.Mapping[str, str]) -> list[App]:
+    """The apps that a host forwards, complete, each with its host (``forward_to``); their paths are passed on whole.
+
+    Args:
+        apps: The catalog (``fleet_apps``).
+        forwards: The host's ``fleet_forwards``.
+    """
+    return [
+        {
+            **app,
+            "forward_to": str(forwards[app["name"]]),
+            "routes": [{**route, "strip_prefix": False} for route in app["routes"]],
+        }
+        for app in catalog.select_apps(apps, list(forwards))
+    ]
+
+
+def forwarded_here(forwards: t.Mapping[str, t.Mapping[str, str]], host: str) -> dict[str, list[str]]:
+    """The apps that other hosts forward to this one, each with those hosts.
+
+    Args:
+        forwards: Each host's ``fleet_forwards``, by its name.
+    """
+    found: dict[str, list[str]] = {}
+    for other, names in forwards.items():
+        for app in (str(app) for app, to in names.items() if to == host):
+            found.setdefault(app, []).append(str(other))
+    return found
+
+
+def shown_certificates(apps: list[App]) -> list[Item]:
+    """Where the certificates lie that the hosts of forwarded apps show: ``to`` (a host), ``app``, ``path``."""
+    return [
+        {
+            "app": app["name"],
+            "to": app["forward_to"],
+            "path": f"{wiring.CERTIFICATE_ROOT}/{name}/{wiring.CERTIFICATE_FILES[0]}",
+        }
+        for app in apps
+        for name in wiring.hosts([app])
+    ]
+
+
+def forward_upstreams(
+    apps: list[App], shown: list[Item], hosts: Hosts, maintenance: t.Sequence[str] = ()
+) -> list[Item]:
+    """Input of the role nginx: one upstream for each forwarded app.
+
+    Args:
+        shown: What was read at each place of ``shown_certificates``: ``item``, that place, and ``content``, in base64.
+        hosts: Every host's variables, by its name.
+        maintenance: Names of the apps that are under maintenance.
+    """
+    return [
+        {
+            "name": app["name"],
+            "servers": [f"{_literal(contract_fleet.address(hosts[app['forward_to']]))}:443"],
+            "tls": True,
+            "ca": "".join(_self_signed(app["name"], shown)),
+            "maintenance": app["name"] in maintenance,
+        }
+        for app in apps
+    ]
+
+
+def _literal(address: str) -> str:
+    return f"[{address}]" if ip_address(address).version == 6 else address
+
+
+def _self_signed(app: str, shown: list[Item]) -> t.Iterator[str]:
+    """The certificates of one app's names that no authority issued: those come with the authority's own behind them."""
+    for found in shown:
+        text = base64.b64decode(found.get("content", "")).decode()
+        if found["item"]["app"] == app and text.count("BEGIN CERTIFICATE") == 1:
+            yield text.rstrip() + "\n"
+
+
+def host_addresses(names: t.Iterable[str], hosts: Hosts) -> list[str]:
+    """The addresses of hosts, each once.
+
+    Args:
+        hosts: Every host's variables, by its name.
+    """
+    return list(dict.fromkeys(contract_fleet.address(hosts[name]) for name in names))
