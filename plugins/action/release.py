@@ -1,6 +1,9 @@
 # Copyright: (c) The minato.fleet maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tell the module which run it belongs to: what a killed run left locked is told from what another run is doing."""
+"""Tell the module which run it belongs to, and send it the archive that it shall unpack.
+
+What a killed run left locked is so told from what another run is doing.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import re
 import socket
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 
@@ -39,8 +43,22 @@ class ActionModule(ActionBase):
         """Run the module."""
         super().run(tmp, task_vars)
         arguments = {**self._task.args, "holder": holder()}
+        if arguments.get("step") == "unpack" and not self._task.check_mode:
+            artifact = arguments["artifact"]
+            arguments["artifact"] = {**artifact, "path": self._sent(artifact["path"])}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if is_over(str(result.get("locked_by", ""))):
             arguments["over"] = result["locked_by"]
             result = self._execute_module(module_args=arguments, task_vars=task_vars)
         return result
+
+    def _sent(self, archive: str) -> str:
+        """Where the archive is on the host: in the task's own directory, which is removed when the task is done."""
+        if not os.path.isfile(archive):
+            raise AnsibleActionFail(f"{archive} is not on the controller: run again, and it is built")
+        self._make_tmp_path()
+        shell = self._connection._shell
+        remote = str(shell.join_path(shell.tmpdir, "release.tar.gz"))
+        self._transfer_file(archive, remote)
+        self._fixup_perms2((shell.tmpdir, remote))
+        return remote

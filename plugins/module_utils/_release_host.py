@@ -101,15 +101,19 @@ class Releases:
             if release_id == self.current() or self.manifest(release_id).get("state") in ("ready", "active"):
                 raise HostError(f"another run has finished {release_id} in the meantime: run again")
 
-    def check_disk(self, reserve_mb: int) -> None:
-        """Refuse to begin where a release of the running one's size would leave less than the reserve free."""
-        current = self.current()
-        size = _size(self.directory(current)) if current else 0
+    def check_disk(self, reserve_mb: int, size: int | None = None) -> None:
+        """Refuse to begin where a release would leave less than the reserve free.
+
+        size: its bytes; None where nobody knows them yet, and the running one's are taken.
+        """
+        current, like = self.current(), ""
+        if size is None:
+            size, like = _size(self.directory(current)) if current else 0, " as the running one does"
         host = os.statvfs(self.root)
         free, reserve = host.f_bavail * host.f_frsize, reserve_mb << 20
         if free < size + reserve:
             raise HostError(
-                f"{self.root} has {free >> 20} MB free. One more release takes {size >> 20} MB as the running one does,"
+                f"{self.root} has {free >> 20} MB free. One more release takes {size >> 20} MB{like},"
                 f" and {reserve_mb} MB (app_disk_reserve_mb) shall stay free: make room, or lower the reserve"
             )
 

@@ -42,6 +42,17 @@ APP_SPEC: dict[str, Any] = {
     "build_memory_max": {"type": "str", "default": "1G"},
     "env_file": {"type": "path", "default": ""},
     "env_example": {"type": "str", "default": ".env.example"},
+    "build_on": {"type": "str", "default": "host", "choices": ["host", "controller"]},
+    "build_env": {"type": "dict", "default": {}},
+    "node_version": {"type": "str", "default": ""},
+}
+
+#: An archive of a built release, as the module release takes it.
+ARTIFACT_SPEC: dict[str, Any] = {
+    "path": {"type": "path", "required": True},
+    "sha256": {"type": "str", "required": True},
+    "size": {"type": "int", "required": True},
+    "manifest": {"type": "dict", "default": {}},
 }
 
 
@@ -170,9 +181,10 @@ def split_credentials(repository: str) -> tuple[str, str, str]:
 
 
 def steps(app: dict[str, Any]) -> list[str]:
-    """The steps that an app asks for."""
+    """The steps that an app asks for on its host."""
     compared = ["compare"] if app["env_file"] and app["env_example"] else []
-    return compared + [step for step in ("install", "build", "migrate") if app[step].strip()]
+    commands = ["install", "build", "migrate"] if app["build_on"] == "host" else ["migrate"]
+    return compared + [step for step in commands if app[step].strip()]
 
 
 def url_secrets(repository: str) -> list[str]:

@@ -101,10 +101,28 @@ options:
           - Empty for no comparison. The default may be missing in the repository; another name may not.
         type: str
         default: .env.example
+      build_on:
+        description:
+          - Where install and build run. V(controller) is the work of M(minato.fleet.release_artifact), and the steps
+            V(reserve) and V(unpack) stand for V(fetch), V(install) and V(build).
+        type: str
+        choices: [host, controller]
+        default: host
+      build_env:
+        description: Variables of a build on the controller. They are not secret.
+        type: dict
+        default: {}
+      node_version:
+        description: Major version of Node.js that a build on the controller needs; empty for none.
+        type: str
+        default: ""
   step:
     description:
       - V(begin) locks other runs out, stops a step that a killed run has left behind, and removes the releases O(ids).
       - V(fetch) makes the release O(id) with the files of O(commit), links what is shared, and lets the app's user in.
+      - V(reserve) makes an empty release O(id), where the disk has room for O(artifact).
+      - V(unpack) sends O(artifact) to the host and fills the release with it, if it is the one that O(artifact.sha256)
+        means and nothing in it leads out of the release.
       - V(compare) holds O(app.env_file) against O(app.env_example).
       - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
         unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
@@ -115,7 +133,7 @@ options:
       - V(end) lets other runs in.
     type: str
     required: true
-    choices: [begin, fetch, compare, install, build, seal, migrate, activate, abandon, remove, end]
+    choices: [begin, fetch, reserve, unpack, compare, install, build, seal, migrate, activate, abandon, remove, end]
   id:
     description: Id of the release. For all steps but V(remove) and V(end).
     type: str
@@ -127,6 +145,26 @@ options:
   commit:
     description: All 40 digits of the commit to fetch.
     type: str
+  artifact:
+    description: The release as it was built elsewhere, for V(reserve) and V(unpack).
+    type: dict
+    suboptions:
+      path:
+        description: The archive, on the controller. The action plugin sends it and tells the module where it is then.
+        type: path
+        required: true
+      sha256:
+        description: Its checksum.
+        type: str
+        required: true
+      size:
+        description: Bytes that it and what is in it take on a disk.
+        type: int
+        required: true
+      manifest:
+        description: What the manifest says of where it comes from.
+        type: dict
+        default: {}
   environment:
     description: Variables for the app's commands, beside C(HOME), C(PATH) and C(LANG). They are not secret.
     type: dict
@@ -140,7 +178,9 @@ options:
     type: str
     default: ""
   disk_reserve_mb:
-    description: V(fetch) refuses to begin unless this much stays free beside a release of the present one's size.
+    description:
+      - V(fetch) refuses to begin unless this much stays free beside a release of the present one's size; V(reserve),
+        beside the artifact's.
     type: int
     default: 512
   holder:
@@ -191,17 +231,20 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils import _release_run
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._release_archive import ArchiveError, check_sum, unpack
 from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
 from ansible_collections.minato.fleet.plugins.module_utils._release_lock import Lock, LockedError
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
+    ARTIFACT_SPEC,
     mistakes,
     split_credentials,
     url_secrets,
 )
 
-STEPS = ["begin", "fetch", "compare", "install", "build", "seal", "migrate", "activate", "abandon", "remove", "end"]
+STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate", "activate"]
+STEPS += ["abandon", "remove", "end"]
 Result = Dict[str, Any]
 
 
@@ -245,14 +288,30 @@ class Step:
 
     def fetch(self) -> Result:
         self.releases.check_disk(self.params["disk_reserve_mb"])
-        url = split_credentials(self.app["repository"])[0]
-        facts = {"version": self.app["version"], "commit": self.params["commit"], "repository": url}
-        directory = self.releases.create(self.id, **facts)
+        directory = self.releases.create(self.id, built_on="host", **self._origin())
         git = Git(self.module.get_bin_path("git", required=True), self.app["repository"])
         author, committed_at = git.export(self.params["commit"], directory)
         self.releases.write_manifest(self.id, author=author, committed_at=committed_at)
         self.releases.link_shared(self.id, self.app["shared"])
         self.releases.give(self.id)
+        return {"changed": True}
+
+    def _origin(self) -> dict[str, Any]:
+        url = split_credentials(self.app["repository"])[0]
+        return {"version": self.app["version"], "commit": self.params["commit"], "repository": url}
+
+    def reserve(self) -> Result:
+        artifact = self.params["artifact"]
+        self.releases.check_disk(self.params["disk_reserve_mb"], artifact["size"])
+        known = {**artifact["manifest"], "sha256": artifact["sha256"]}
+        self.releases.create(self.id, **{**known, **self._origin()})
+        return {"changed": True}
+
+    def unpack(self) -> Result:
+        artifact = self.params["artifact"]
+        check_sum(artifact["path"], artifact["sha256"])
+        unpack(artifact["path"], self.releases.directory(self.id))
+        self.releases.link_shared(self.id, self.app["shared"])
         return {"changed": True}
 
     def compare(self) -> Result:
@@ -332,6 +391,7 @@ def main() -> None:
             "id": {"type": "str"},
             "ids": {"type": "list", "elements": "str", "default": []},
             "commit": {"type": "str"},
+            "artifact": {"type": "dict", "options": ARTIFACT_SPEC},
             "environment": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 1800},
             "reason": {"type": "str", "default": ""},
@@ -340,7 +400,11 @@ def main() -> None:
             "over": {"type": "str", "default": ""},
         },
         required_if=[("step", step, ("id",)) for step in STEPS if step not in ("remove", "end")]
-        + [("step", "fetch", ("commit",))],
+        + [
+            ("step", "fetch", ("commit",)),
+            ("step", "reserve", ("commit", "artifact")),
+            ("step", "unpack", ("artifact",)),
+        ],
         supports_check_mode=True,
     )
     app = module.params["app"]
@@ -356,7 +420,7 @@ def main() -> None:
         module.exit_json(**Step(module).take())
     except LockedError as error:
         module.fail_json(msg="{}: {}".format(app["name"], error), locked_by=error.holder)
-    except (StepError, HostError, GitError, OSError) as error:
+    except (StepError, HostError, ArchiveError, GitError, OSError) as error:
         module.fail_json(msg="{}: {}".format(app["name"], error))
 
 

@@ -15,6 +15,8 @@ description:
     the releases on the host, and works out what M(minato.fleet.release) has to do. All apps of a host in one call;
     changes nothing.
   - Works on a host where nothing is installed yet. Without git, the commit is not known and a deploy is foretold.
+  - The repository of an app that is built on the controller is asked from there, so its host needs neither git nor a
+    way to it.
 author:
   - The minato.fleet maintainers (@minato-fleet)
 options:
@@ -102,6 +104,25 @@ options:
           - Empty for no comparison. The default may be missing in the repository; another name may not.
         type: str
         default: .env.example
+      build_on:
+        description: Where install and build run.
+        type: str
+        choices: [host, controller]
+        default: host
+      build_env:
+        description: Variables of a build on the controller. They are not secret.
+        type: dict
+        default: {}
+      node_version:
+        description: Major version of Node.js that a build on the controller needs; empty for none.
+        type: str
+        default: ""
+  refs:
+    description:
+      - What C(git ls-remote) answered on the controller, by the name of the app. The action plugin fills it in, for the
+        apps that are built there.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Can run in check mode; it changes nothing in any mode.
@@ -168,16 +189,26 @@ apps:
       elements: str
       sample: [0001-0a1b2c3d4e5f]
     steps:
-      description: Those of V(compare), V(install), V(build) and V(migrate) that the app asks for.
+      description: Those of V(compare), V(install), V(build) and V(migrate) that the app asks for on this host.
       type: list
       elements: str
       sample: [compare, install, migrate]
+    build_on:
+      description: Where the app's install and build run.
+      type: str
+      sample: host
     due:
       description: Whether there is anything to do.
       type: bool
       sample: true
+architecture:
+  description: What the host's machine is called, as C(uname -m) says it.
+  returned: always
+  type: str
+  sample: x86_64
 """
 
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -196,14 +227,18 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
 ASK_AT_ONCE = 8
 
 
-def look(app: dict[str, Any], git: str | None) -> dict[str, Any]:
-    """What is there and what is to do for one app; ``refused`` says why that cannot be told."""
+def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> dict[str, Any]:
+    """What is there and what is to do for one app; ``refused`` says why that cannot be told.
+
+    refs: the answer of the app's repository, where the controller has asked it.
+    """
     releases = Releases(app["home"], app["user"])
     found, current = releases.found(), releases.current()
     commit = None
     try:
-        if git:
+        if refs is None and git:
             refs = Git(git, app["repository"]).refs(app["version"])
+        if refs is not None:
             commit = resolve(app["version"], refs, [release.commit for release in found])
     except (GitError, ValueError) as error:
         return {"name": app["name"], "refused": str(error)}
@@ -214,13 +249,17 @@ def look(app: dict[str, Any], git: str | None) -> dict[str, Any]:
         "commit": commit,
         "due": todo.due,
         "steps": steps(app),
+        "build_on": app["build_on"],
         **todo._asdict(),
     }
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC}},
+        argument_spec={
+            "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},
+            "refs": {"type": "dict", "default": {}},
+        },
         supports_check_mode=True,
     )
     apps = module.params["apps"]
@@ -228,16 +267,16 @@ def main() -> None:
     wrong = [mistake for app in apps for mistake in mistakes(app)]
     if wrong:
         module.fail_json(msg="; ".join(wrong))
-    git = module.get_bin_path("git")
+    git, refs = module.get_bin_path("git"), module.params["refs"]
 
     with ThreadPoolExecutor(max_workers=ASK_AT_ONCE) as pool:
-        answers = list(pool.map(lambda app: look(app, git), apps))
+        answers = list(pool.map(lambda app: look(app, git, refs.get(app["name"])), apps))
     refused = ["{}: {}".format(answer["name"], answer["refused"]) for answer in answers if "refused" in answer]
     if refused:
         module.fail_json(
             msg="; ".join(refused) + ". Nothing was changed: mend repository or version of the app and run again."
         )
-    module.exit_json(changed=False, apps=answers)
+    module.exit_json(changed=False, apps=answers, architecture=platform.machine())
 
 
 if __name__ == "__main__":

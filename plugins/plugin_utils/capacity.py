@@ -49,8 +49,9 @@ def _part(name: str, count: int, size: str) -> Part:
 
 
 def largest_build(fleet: Fleet, host: Host) -> Part | None:
-    """What the host's largest build takes while the apps run."""
-    builds = [_part(app["name"], 1, app["build_memory_max"]) for app in fleet.apps_of(host)]
+    """What the host's largest build takes while the apps run. A migration runs here whatever was built elsewhere."""
+    here = [app for app in fleet.apps_of(host) if app["build_on"] == "host" or app["migrate"]]
+    builds = [_part(app["name"], 1, app["build_memory_max"]) for app in here]
     return max(builds, key=lambda part: part.total, default=None)
 
 

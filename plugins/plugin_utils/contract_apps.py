@@ -135,6 +135,8 @@ def runtimes(fleet: Fleet) -> Iterator[str]:
             yield f'{name}: python_version is missing. Write that of the host, for example `python_version: "3.11"`.'
         if app["runtime"] == "python" and app["process_manager"] == "pm2":
             yield f"{name}: process_manager: PM2 runs apps of Node.js. Take it out, and systemd runs this one."
+        if app["runtime"] == "python" and app["build_on"] == "controller":
+            yield f"{name}: build_on: a virtual environment cannot be moved. Take it out, and the host makes its own."
         if app["sticky"] and len(wiring.ports(app)) == 1:
             yield (
                 f"{name}: sticky: the web server knows one address of it, so there is nothing to choose."

@@ -91,6 +91,10 @@ def app_releases(apps: list[App]) -> list[Item]:
             "env_example": app["env_example"],
             "keep": app["keep_releases"],
             "build_memory_max": app["build_memory_max"],
+            "build_on": app["build_on"],
+            "node_version": node_major(app) if app["runtime"] == "node" else "",
+            # On the host a build finds these in the environment file.
+            "build_env": _texts(app["env"]) if app["build_on"] == "controller" else {},
         }
         for app in apps
     ]
@@ -136,8 +140,11 @@ def env_files(apps: list[App], secrets: Secrets, databases: Databases, redis: It
 
 
 def _env_file(path: str, owner: str, env: t.Mapping[str, t.Any]) -> Item:
-    values = {key: _text(value) for key, value in env.items()}
-    return {"path": path, "owner": owner, "group": owner, "mode": "0600", "values": values}
+    return {"path": path, "owner": owner, "group": owner, "mode": "0600", "values": _texts(env)}
+
+
+def _texts(env: t.Mapping[str, t.Any]) -> dict[str, str]:
+    return {key: _text(value) for key, value in env.items()}
 
 
 def _text(value: t.Any) -> str:

@@ -34,6 +34,7 @@ APP = {
     "install": "npm ci",
     "build": "",
     "migrate": " ",
+    "build_on": "host",
 }
 
 
@@ -240,6 +241,7 @@ def test_mistakes_name_the_app_and_the_key(change: dict[str, object], message: s
         ({}, ["install"]),
         ({"env_file": "/opt/medical-api/shared/.env", "build": "make"}, ["compare", "install", "build"]),
         ({"env_file": "/opt/medical-api/shared/.env", "env_example": "", "install": ""}, []),
+        ({"build": "make", "migrate": "make migrate", "build_on": "controller"}, ["migrate"]),
     ],
 )
 def test_a_deploy_has_the_steps_that_the_app_asks_for(change: dict[str, object], wanted: list[str]) -> None:

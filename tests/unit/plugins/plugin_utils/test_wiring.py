@@ -27,6 +27,14 @@ def test_filter(case: dict[str, t.Any], fleet: dict[str, t.Any]) -> None:
     assert FILTERS[case["filter"]](apps, *further) == case["gives"]
 
 
+def test_a_build_on_the_controller_is_given_the_environment_and_no_secret(fleet: dict[str, t.Any]) -> None:
+    fleet["fleet_apps"][0]["build_on"] = "controller"
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api"])
+    (release,) = FILTERS["app_releases"](apps)
+    assert (release["build_on"], release["node_version"]) == ("controller", "20")
+    assert release["build_env"] == {"NODE_ENV": "production", "DEBUG": "false"}
+
+
 def test_ca_certificates(fleet: dict[str, t.Any]) -> None:
     assert FILTERS["ca_certificates"](fleet["databases"]) == [
         {"name": "medical-db", "content": "-----BEGIN CERTIFICATE-----"}

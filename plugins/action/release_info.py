@@ -1,0 +1,48 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ask the repositories of the apps that are built on the controller from there; all the rest is the module's."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._releases import APP_SPEC, mistakes
+
+SPEC = {
+    "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},
+    "refs": {"type": "dict", "default": {}},
+}
+
+
+class ActionModule(ActionBase):
+    """The module, with the answers of git."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask, then run the module once."""
+        super().run(tmp, task_vars)
+        _checked, args = self.validate_argument_spec(SPEC)
+        # What is wrong with an app's description is told by the module, of all apps at once.
+        apps = [app for app in args["apps"] if app["build_on"] == "controller" and not mistakes(app)]
+        refs = {app["name"]: answer(app) for app in apps}
+        result: dict[str, Any] = self._execute_module(
+            module_args={**self._task.args, "refs": refs}, task_vars=task_vars
+        )
+        return result
+
+
+def answer(app: dict[str, Any]) -> dict[str, str]:
+    """What the app's repository has under the names of the wanted version. Raises AnsibleActionFail."""
+    git = shutil.which("git")
+    if not git:
+        raise AnsibleActionFail(f"{app['name']}: build_on: controller needs git on the controller. Install it there.")
+    try:
+        return Git(git, app["repository"]).refs(app["version"])
+    except GitError as error:
+        raise AnsibleActionFail(
+            f"{app['name']}: {error}. The controller asked, as build_on has it."
+            " Nothing was changed: mend repository or version of the app and run again."
+        ) from None
