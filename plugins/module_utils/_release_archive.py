@@ -30,7 +30,10 @@ def check_sum(path: str, wanted: str) -> None:
     """Raise ArchiveError where the file is another one."""
     found = sha256(path)
     if found != wanted:
-        raise ArchiveError(f"the archive that came has the SHA-256 {found}, and not {wanted}: it was not unpacked")
+        raise ArchiveError(
+            f"the archive that came has the SHA-256 {found}, and not {wanted}. It was not unpacked: remove it where it"
+            " comes from (app_artifacts), and run again"
+        )
 
 
 def unpack(path: str, directory: str) -> None:

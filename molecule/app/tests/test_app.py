@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import signal
 import subprocess
-import tarfile
 import time
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.minato.fleet.molecule.shared import git
 from ansible_collections.minato.fleet.molecule.shared.playbook import ansible_playbook, run_playbook
 
 SCENARIO = Path(__file__).parents[1]
@@ -30,19 +28,8 @@ testinfra_hosts = ["ansible://app"]
 
 def push(**files: str | None) -> str:
     """Commit the app with these files changed (None: removed) to the server's main; gives the commit."""
-    tree = {path.name: path.read_text(encoding="utf-8") for path in SOURCE.iterdir() if path.is_file()}
-    tree.update({name.replace("__", "."): text for name, text in files.items() if text is not None})
-    for name in (name.replace("__", ".") for name, text in files.items() if text is None):
-        del tree[name]
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, text in tree.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    command = ["docker", "exec", "-i", "minato-app-outside", "git-import", "hello"]
-    done = subprocess.run(command, input=b64encode(archive.getvalue()), capture_output=True, check=True)
-    return done.stdout.decode().split()[0]
+    changes = {name.replace("__", "."): text for name, text in files.items()}
+    return str(git.push("minato-app-outside", "hello", SOURCE, changes))
 
 
 def commit_of_main() -> str:
