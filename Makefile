@@ -1,6 +1,6 @@
 # `make help` lists the verbs. Nothing here needs an activated environment: the scripts find their own.
 .DEFAULT_GOAL := help
-.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site bench-inventory cloud
+.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site bench-inventory bench-load cloud
 
 help: ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb text; do printf '  %-12s %s\n' "$$verb" "$$text"; done
@@ -51,3 +51,6 @@ bench-site: ## Count and time the module calls of a run that changes nothing
 
 bench-inventory: ## Time the inventory plugin beside amazon.aws's, on recorded answers
 	@tests/bin/bench-inventory
+
+bench-load: ## Load both systems of S2, on one host and on two: make bench-load [USERS=20] [RATE=60] [MINUTES=2]
+	@tests/bin/bench-load
