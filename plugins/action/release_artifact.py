@@ -63,5 +63,5 @@ def check(args: dict[str, Any]) -> dict[str, Any]:
     has = tools(args["controller_path"])
     found = [sentence for app in args["apps"] for sentence in lacks(app, has, args["architecture"])]
     if found:
-        raise AnsibleActionFail("Nothing was changed. " + "\n".join(found))
+        raise AnsibleActionFail("\n".join(found))
     return {"changed": False}

@@ -126,5 +126,5 @@ def _run(order: Order, command: str, environment: Mapping[str, str], directory: 
             said = output.read().decode("utf-8", "replace")
             last = _release_run.tail(said, _release_run.secrets(artifacts.hidden(environment)))
             raise BuildError(
-                f"{order.app['name']}: `{command}` {why}. Nothing was changed on the host. Its last lines:\n{last}"
+                f"{order.app['name']}: `{command}` {why}. No host got anything of it. Its last lines:\n{last}"
             )

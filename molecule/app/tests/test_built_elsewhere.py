@@ -173,7 +173,7 @@ def test_a_build_that_fails_leaves_nothing_on_the_hosts(world: World) -> None:
     world.push(build__js="console.log('line of the build'); process.exit(3)")
     done = world.deploy()
     assert done.returncode != 0
-    sentence = "shipped: `npm run build` ended with exit code 3 on the controller. Nothing was changed on the host."
+    sentence = "shipped: `npm run build` ended with exit code 3 on the controller. No host got anything of it."
     assert done.stdout.count(sentence) >= 2
     assert "line of the build" in done.stdout
     assert SECRET not in done.stdout
@@ -185,7 +185,7 @@ def test_a_build_that_fails_leaves_nothing_on_the_hosts(world: World) -> None:
     [
         (
             {"node_version": "99"},
-            "Nothing was changed. shipped: build_on: controller needs Node.js 99 on the controller, which has 20.",
+            "shipped: build_on: controller needs Node.js 99 on the controller, which has 20.",
         ),
         ({"version": "no-such-branch"}, "shipped: version no-such-branch is neither a branch nor a tag"),
         (

@@ -93,6 +93,6 @@ def test_a_controller_that_cannot_build_is_told_before_anything_is_touched(play:
     wanted["fleet_apps"][0]["node_version"] = "99"
     done = play("site", "--extra-vars", json.dumps(wanted), inventory=INVENTORY)
     assert done.returncode != 0
-    assert "Nothing was changed. morizo-web: build_on: controller needs Node.js 99 on the controller" in done.stdout
+    assert "morizo-web: build_on: controller needs Node.js 99 on the controller" in done.stdout
     assert "changed=0" in done.stdout.split("PLAY RECAP")[1]
     assert "TASK [minato.fleet.base" not in done.stdout
