@@ -52,5 +52,5 @@ bench-site: ## Count and time the module calls of a run that changes nothing
 bench-inventory: ## Time the inventory plugin beside amazon.aws's, on recorded answers
 	@tests/bin/bench-inventory
 
-bench-load: ## Load both systems of S2, on one host and on two: make bench-load [USERS=20] [RATE=60] [MINUTES=2]
+bench-load: ## Load both systems of S2, on one host and on two: make bench-load [USERS=20] [RATE=200] [MINUTES=2]
 	@tests/bin/bench-load

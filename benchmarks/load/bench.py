@@ -99,7 +99,7 @@ def busy_seconds() -> float:
 def requests_to(site: Site) -> Requests:
     """What the users ask for. Fills a page of each list first, so that every answer is as long as any other."""
     medical = {"Authorization": f"Bearer {token()}"}
-    user = {"email": "load@s2.test", "name": "負荷 試験", "password": secrets.token_urlsafe(24)}
+    user = {"email": f"load-{secrets.token_hex(4)}@s2.test", "name": "負荷 試験", "password": secrets.token_urlsafe(24)}
     expect(site, "/api/auth/users", user, {})
     session = expect(site, "/api/auth/sessions", {key: user[key] for key in ("email", "password")}, {})
     social = {"Authorization": f"Bearer {session['token']}"}
@@ -156,9 +156,9 @@ def collected(who: list[plan.User], began: float) -> dict[plan.User, list[figure
 
 
 def news(feed: list[Listener]) -> dict[str, int]:
-    """How many posts the WebSockets heard of together, and how often one of them was lost."""
+    """How many posts the WebSockets heard of together, and how often one of them was lost and came back."""
     heard = sum(json.loads(message)["type"] == "post" for listener in feed for message in listener.heard)
-    return {"heard": heard, "lost": sum(len(listener.codes) for listener in feed)}
+    return {"heard": heard, "lost": sum(len(listener.away) for listener in feed)}
 
 
 if __name__ == "__main__":

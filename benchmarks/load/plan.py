@@ -15,7 +15,7 @@ SITE = "https://api.s2.test"
 WRITERS = 10  # one user in so many writes; the others read lists
 PATIENCE = 20  # seconds until the tool takes a request for unanswered
 # For two cores that also carry the database, the web servers and the load itself.
-DEFAULTS = {"USERS": "20", "RATE": "60", "MINUTES": "2", "SOCKETS": "20"}
+DEFAULTS = {"USERS": "20", "RATE": "200", "MINUTES": "2", "SOCKETS": "20"}
 PLACE = "/var/tmp/load"  # of what the tool prints, in the container that the load comes from
 
 
@@ -99,7 +99,7 @@ def script(load: Load, who: list[User], requests: Mapping[tuple[str, str], Mappi
         who: The users.
         requests: For an app and a kind the ``path``, ``headers``, and ``body`` where there is one.
     """
-    lines = [f"mkdir {PLACE}", f"cd {PLACE}"]
+    lines = [f"rm -rf {PLACE}", f"mkdir {PLACE}", f"cd {PLACE}"]
     for user in who:
         request = requests[user.app, user.kind]
         hey = f"hey -o csv -c 1 -n {load.user_requests} -q {load.user_rate:g} -t {PATIENCE}".split()

@@ -97,7 +97,8 @@ def main() -> None:
             "processes": processes(Path("/proc")),
         }
         print(json.dumps(sample), flush=True)
-        tick += EVERY
+        # After a pause of the whole host the next one is not taken at once: it would tell of no time at all.
+        tick = max(tick + EVERY, time.monotonic() + EVERY / 2)
         if select.select([sys.stdin], [], [], max(0.0, tick - time.monotonic()))[0]:
             return
 

@@ -31,8 +31,8 @@ REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
 
 def test_what_is_asked_of_it_unless_somebody_says_otherwise() -> None:
     load = plan.Load.told({})
-    assert load == (20, 60.0, 2.0, 20)
-    assert (load.user_rate, load.user_requests, load.patience) == (3.0, 360, 200.0)
+    assert load == (20, 200.0, 2.0, 20)
+    assert (load.user_rate, load.user_requests, load.patience) == (10.0, 1200, 200.0)
 
 
 def test_s2_10_can_be_asked_of_it() -> None:
