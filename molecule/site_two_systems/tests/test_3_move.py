@@ -54,8 +54,9 @@ def test_the_move_drops_no_request(
     assert len(second.check_output("pgrep -u voicedrive-api -f server.js").split()) == 2
 
 
-def test_what_it_left_is_named_and_not_removed(first: Any) -> None:
-    assert first.file("/opt/voicedrive-api/shared/.env").exists
+def test_its_releases_stay_where_it_was_and_its_secrets_do_not(first: Any) -> None:
+    assert first.file("/opt/voicedrive-api/current/server.js").exists
+    assert not first.file("/opt/voicedrive-api/shared/.env").exists
 
 
 def test_the_inventory_of_pattern_1_says_what_was_made(play: Any) -> None:
