@@ -171,3 +171,13 @@ def test_a_full_disk_is_told_in_figures(releases: Releases, monkeypatch: pytest.
     with pytest.raises(HostError) as told:
         releases.check_disk(98)
     assert "has 100 MB free. One more release takes 3 MB as the running one does, and 98 MB" in str(told.value)
+
+
+def test_room_is_asked_for_what_comes(releases: Releases) -> None:
+    """Of a size that is known, and of the running release's where it is not."""
+    releases.check_disk(0)
+    releases.check_disk(0, 1 << 20)
+    with pytest.raises(HostError, match=rf"One more release takes {1 << 30} MB, and 0 MB \(app_disk_reserve_mb\)"):
+        releases.check_disk(0, 1 << 50)
+    with pytest.raises(HostError, match=r"takes 0 MB as the running one does, and \d+ MB"):
+        releases.check_disk(1 << 30)
