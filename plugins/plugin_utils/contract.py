@@ -72,7 +72,9 @@ def _fleet(
 
 def _inventory(hosts: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     """Every host of the inventory, which each host's variables name; without them, the hosts given."""
-    groups = next((variables["groups"] for variables in hosts.values() if "groups" in variables), {})
+    groups: t.Mapping[str, t.Any] = next(
+        (variables["groups"] for variables in hosts.values() if "groups" in variables), {}
+    )
     return tuple(map(str, groups.get("all", hosts)))
 
 

@@ -8,7 +8,6 @@ authority would give that one a certificate for the name: it signs its own, and 
 
 from __future__ import annotations
 
-import base64
 import typing as t
 from ipaddress import ip_address
 
@@ -50,16 +49,8 @@ def forwarded_here(forwards: t.Mapping[str, t.Mapping[str, str]], host: str) -> 
 
 
 def shown_certificates(apps: list[App]) -> list[Item]:
-    """Where the certificates lie that the hosts of forwarded apps show: ``to`` (a host), ``app``, ``path``."""
-    return [
-        {
-            "app": app["name"],
-            "to": app["forward_to"],
-            "path": f"{wiring.CERTIFICATE_ROOT}/{name}/{wiring.CERTIFICATE_FILES[0]}",
-        }
-        for app in apps
-        for name in wiring.hosts([app])
-    ]
+    """What the hosts of forwarded apps show: ``app``, ``to`` (its host), ``names`` (of certificates)."""
+    return [{"app": app["name"], "to": app["forward_to"], "names": wiring.hosts([app])} for app in apps]
 
 
 def forward_upstreams(
@@ -68,16 +59,18 @@ def forward_upstreams(
     """Input of the role nginx: one upstream for each forwarded app.
 
     Args:
-        shown: What was read at each place of ``shown_certificates``: ``item``, that place, and ``content``, in base64.
+        shown: What was read for each entry of ``shown_certificates``: ``item``, that entry, and ``pem``, the
+            certificates among them that the host signed itself.
         hosts: Every host's variables, by its name.
         maintenance: Names of the apps that are under maintenance.
     """
+    own = {found["item"]["app"]: found.get("pem", "") for found in shown}
     return [
         {
             "name": app["name"],
             "servers": [f"{_literal(contract_fleet.address(hosts[app['forward_to']]))}:443"],
             "tls": True,
-            "ca": "".join(_self_signed(app["name"], shown)),
+            "ca": own.get(app["name"], ""),
             "maintenance": app["name"] in maintenance,
         }
         for app in apps
@@ -86,14 +79,6 @@ def forward_upstreams(
 
 def _literal(address: str) -> str:
     return f"[{address}]" if ip_address(address).version == 6 else address
-
-
-def _self_signed(app: str, shown: list[Item]) -> t.Iterator[str]:
-    """The certificates of one app's names that no authority issued: those come with the authority's own behind them."""
-    for found in shown:
-        text = base64.b64decode(found.get("content", "")).decode()
-        if found["item"]["app"] == app and text.count("BEGIN CERTIFICATE") == 1:
-            yield text.rstrip() + "\n"
 
 
 def host_addresses(names: t.Iterable[str], hosts: Hosts) -> list[str]:

@@ -32,6 +32,7 @@ PLAYBOOK_MODULES = {
     "ansible.builtin.assert",
     "ansible.builtin.debug",
     "ansible.builtin.fail",
+    "ansible.builtin.group_by",
     "ansible.builtin.import_playbook",
     "ansible.builtin.import_role",
     "ansible.builtin.import_tasks",

@@ -33,6 +33,27 @@ def test_what_cannot_be_moved_is_refused(play: Any, variables: dict[str, str], s
     assert set(changes(run.stdout).values()) == {0}
 
 
+def test_a_move_whose_new_host_cannot_be_reached_ends_before_the_switch(
+    play: Any, site: Any, first: Any, second: Any, social: dict[str, str]
+) -> None:
+    before = first.check_output("pgrep -u voicedrive-api -f server.js")
+    address = second.check_output("hostname -I").strip()
+    first.check_output(
+        "nft 'add table inet cut; add chain inet cut out { type filter hook output priority 0; };"
+        f" add rule inet cut out ip daddr {address} tcp dport 443 reject'"
+    )
+    try:
+        with asking(site, {SOCIAL: social}) as found:
+            run = play("move_app", pattern=2, app="voicedrive-api", to="systems-2")
+    finally:
+        first.check_output("nft delete table inet cut")
+    assert run.returncode != 0
+    assert "voicedrive-api does not answer on systems-2: https://api.s2.test/api/social/health at " in run.stdout
+    assert "Nothing was switched: systems-1 serves it as before" in run.stdout
+    assert found[SOCIAL].failures == []
+    assert first.check_output("pgrep -u voicedrive-api -f server.js") == before
+
+
 def test_the_move_drops_no_request(
     play: Any, site: Any, first: Any, second: Any, medical: dict[str, str], social: dict[str, str]
 ) -> None:

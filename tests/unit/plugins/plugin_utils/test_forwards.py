@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import typing as t
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from ansible_collections.minato.fleet.plugins.filter.fleet import FilterModule
 
 FILTERS = FilterModule().filters()
 OWN = "-----BEGIN CERTIFICATE-----\nown\n-----END CERTIFICATE-----\n"
-CHAIN = OWN + OWN.replace("own", "authority")
 HOSTS = {
     "systems-2": {"private_ip_address": "10.0.0.2"},
     "systems-6": {"fleet_address": "fd00::6", "ansible_host": "x"},
@@ -34,26 +32,17 @@ def test_the_path_reaches_the_other_host_whole(apps: list[dict[str, t.Any]]) -> 
     assert route["rate_limit"] == "10r/s"
 
 
-@pytest.mark.parametrize(("text", "ca"), [(OWN, OWN), (CHAIN, "")])
-def test_only_a_certificate_that_no_authority_issued_is_its_own_proof(
-    apps: list[dict[str, t.Any]], text: str, ca: str
-) -> None:
+def test_the_other_host_is_held_against_what_it_signed_itself(apps: list[dict[str, t.Any]]) -> None:
     (place,) = FILTERS["shown_certificates"](apps)
-    assert place == {
-        "app": "voicedrive-api",
-        "to": "systems-2",
-        "path": "/etc/ssl/fleet/api.medical.test/fullchain.pem",
-    }
-    shown = [{"item": place, "content": base64.b64encode(text.encode()).decode()}]
-    assert FILTERS["forward_upstreams"](apps, shown, HOSTS, ["voicedrive-api"]) == [
-        {"name": "voicedrive-api", "servers": ["10.0.0.2:443"], "tls": True, "ca": ca, "maintenance": True}
+    assert place == {"app": "voicedrive-api", "to": "systems-2", "names": ["api.medical.test"]}
+    assert FILTERS["forward_upstreams"](apps, [{"item": place, "pem": OWN}], HOSTS, ["voicedrive-api"]) == [
+        {"name": "voicedrive-api", "servers": ["10.0.0.2:443"], "tls": True, "ca": OWN, "maintenance": True}
     ]
 
 
-def test_what_is_not_there_yet_in_check_mode(apps: list[dict[str, t.Any]]) -> None:
+def test_without_the_tasks_that_read_it(apps: list[dict[str, t.Any]]) -> None:
     apps[0]["forward_to"] = "systems-6"
-    shown = [{"item": place, "failed": False} for place in FILTERS["shown_certificates"](apps)]
-    (upstream,) = FILTERS["forward_upstreams"](apps, shown, HOSTS)
+    (upstream,) = FILTERS["forward_upstreams"](apps, [], HOSTS)
     assert (upstream["servers"], upstream["ca"]) == (["[fd00::6]:443"], "")
 
 
