@@ -15,18 +15,18 @@ from ansible_collections.minato.fleet.plugins.module_utils._gate import Question
 NAME = "app.example.test"
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Gives the statuses of a list, one after the other, and the last one for ever."""
+STATUSES: list[int] = []
 
-    statuses: list[int] = []
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Gives the statuses of the list, one after the other, and the last one for ever."""
 
     def do_GET(self) -> None:
-        status = Handler.statuses.pop(0) if len(Handler.statuses) > 1 else Handler.statuses[0]
-        self.send_response(status)
+        self.send_response(STATUSES.pop(0) if len(STATUSES) > 1 else STATUSES[0])
         self.end_headers()
         self.wfile.write(f"{self.headers['Host']}{self.path}".encode())
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *words: object) -> None:
         """Say nothing."""
 
 
@@ -57,19 +57,19 @@ def ask(question: Question, status: str = "200") -> list[str]:
 
 
 def test_it_asks_until_the_answer_is_as_wanted(server: Question) -> None:
-    Handler.statuses = [503, 200]
+    STATUSES[:] = [503, 200]
     body = f"{NAME}:{server.port}/health"
     assert ask(server) == [f"status 503: {body}", f"status 200: {body}"]
 
 
 def test_it_gives_up_after_its_tries(server: Question) -> None:
-    Handler.statuses = [404]
+    STATUSES[:] = [404]
     assert len(ask(server)) == 3
     assert len(ask(server, "[1-4]")) == 1
 
 
 def test_a_certificate_of_somebody_else_is_no_answer(server: Question) -> None:
-    Handler.statuses = [200]
+    STATUSES[:] = [200]
     assert all("certificate verify failed" in said for said in ask(server._replace(ca="")))
     assert all("certificate verify failed" in said for said in ask(server._replace(name="other.example.test")))
 
