@@ -27,6 +27,7 @@ Artifact = dict[str, t.Any]
 
 BLOCK = 4096  # bytes that a file takes on a disk are a multiple of this
 PATIENCE = 0.5  # seconds between two looks at a lock
+FORGOTTEN = 86400  # seconds after which what is half done is nobody's any more
 
 
 class StoreError(Exception):
@@ -97,7 +98,11 @@ class Store:
         return {**known, "path": path}
 
     def prune(self, keep: int) -> None:
-        """Remove all but those that were used last."""
+        """Remove all but those that were used last, and what killed runs have left."""
+        for entry in list(os.scandir(self.root)):
+            half_done = entry.is_dir(follow_symlinks=False) or entry.name.endswith(".new")
+            if half_done and entry.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
+                _clear(entry.path)
         ending = ".tar.gz"
         names = [entry.name[: -len(ending)] for entry in os.scandir(self.root) if entry.name.endswith(ending)]
         names.sort(key=lambda name: os.path.getmtime(self._path(name, "tar.gz")), reverse=True)

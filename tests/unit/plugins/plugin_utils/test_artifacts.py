@@ -273,6 +273,21 @@ def test_what_was_not_used_for_longest_is_removed(tmp_path: Path, order: Order) 
     assert [path.exists() for path in paths] == [True, False]
 
 
+def test_what_a_killed_run_left_long_ago_is_removed(tmp_path: Path, order: Order) -> None:
+    store = Store(str(tmp_path / "cache"), "morizo-web")
+    root = Path(store.root)
+    for name in ("long-ago", "just-now"):
+        (root / name).mkdir(parents=True)
+        (root / f"{name}.tar.gz.new").touch()
+    for path in root.glob("long-ago*"):
+        os.utime(path, (1, 1))
+    make(order, store)
+    assert sorted(path.name for path in root.iterdir() if not path.name.startswith(order.commit[:12])) == [
+        "just-now",
+        "just-now.tar.gz.new",
+    ]
+
+
 def test_a_second_run_waits_for_the_first(tmp_path: Path, order: Order) -> None:
     store = Store(str(tmp_path / "cache"), "morizo-web")
     name = artifacts.artifact_name(order.app, order.commit, order.environment, artifact_build.tools([]))
