@@ -35,19 +35,24 @@ def main() -> None:
     except ValueError as error:
         sys.exit(str(error))
     world.WORK.mkdir(parents=True, exist_ok=True)
+    world.LOG.unlink(missing_ok=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / figures.MEGABYTE
     result: Json = {"load": load._asdict(), "cores": os.cpu_count(), "memory": round(memory), "patterns": []}
     try:
         for pattern in map(int, os.environ.get("PATTERNS", "2 1").split()):
             world.build(pattern)
             result["patterns"].append(measure(pattern, load))
+            keep(result)
     finally:
         world.remove()
-    told = figures.report(result)
+    print(f"\n{figures.report(result)}\nAlso in {world.WORK.relative_to(world.ROOT)}: result.json, result.md, load.svg")
+
+
+def keep(result: Json) -> None:
+    """Write what is known so far: a pattern that fails later takes nothing of it away."""
     (world.WORK / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
-    (world.WORK / "result.md").write_text(told, encoding="utf-8")
+    (world.WORK / "result.md").write_text(figures.report(result), encoding="utf-8")
     plot.draw(result, world.WORK / "load.svg")
-    print(f"\n{told}\nAlso in {world.WORK.relative_to(world.ROOT)}: result.json, result.md, load.svg")
 
 
 def measure(pattern: int, load: plan.Load) -> Json:

@@ -19,6 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 WORK = ROOT / ".ansible" / "bench-load"
+LOG = WORK / "ansible.log"
 STATE = ROOT / ".ansible" / "bench_load"
 SCENARIO = ROOT / "molecule" / "site_two_systems"
 # As the inventory and the tables name them.
@@ -49,12 +50,12 @@ def remove() -> None:
 
 def _play(what: str, *arguments: str) -> None:
     """Run a playbook: a line for it here, its own words in a file, and the end of the run where it fails."""
-    log = WORK / "ansible.log"
     began = time.monotonic()
-    with log.open("w", encoding="utf-8") as out:
+    with LOG.open("a", encoding="utf-8") as out:
         done = subprocess.run(["ansible-playbook", *arguments], cwd=ROOT, stdout=out, stderr=out, check=False)
     if done.returncode:
-        sys.exit(f"{log.read_text(encoding='utf-8')[-6000:]}\n{what}: failed. All of it: {log.relative_to(ROOT)}")
+        words = LOG.read_text(encoding="utf-8")[-6000:]
+        sys.exit(f"{words}\n{what}: failed with {done.returncode}. All of it: {LOG.relative_to(ROOT)}")
     print(f"{what}: {time.monotonic() - began:.0f} s", flush=True)
 
 
