@@ -41,9 +41,12 @@ def draw(result: dict[str, Any], path: Path) -> None:
         _uses(rows[1][column], pattern, "cpu")
         _uses(rows[2][column], pattern, "memory")
         rows[2][column].set_xlabel("seconds")
+    rows[0][0].set_yscale("log")
+    rows[0][0].yaxis.set_major_formatter("{x:g}")
+    for row in rows[1:]:
+        row[0].set_ylim(bottom=0)
     for row, label in zip(rows, ("answer, ms", "CPU, % of one core", "memory, MB"), strict=True):
         row[0].set_ylabel(label)
-        row[0].set_ylim(bottom=0)
         row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
