@@ -19,15 +19,18 @@ def play_role(tmp_path: Path) -> Play:
     """Run a role once more, with other variables: ``play_role("nodejs", {"nodejs_versions": ["20"]}, hosts="npm")``.
 
     Further arguments go to ansible-playbook. Nothing is raised: the test looks at returncode and
-    stdout, which holds stderr too.
+    stdout, which holds stderr too. ``tasks_from`` names another entry point than main.
     """
 
     def play(
-        role: str, variables: dict[str, Any], *arguments: str, hosts: str = "all"
+        role: str, variables: dict[str, Any], *arguments: str, hosts: str = "all", tasks_from: str = "main"
     ) -> subprocess.CompletedProcess[str]:
-        roles = [{"role": f"minato.fleet.{role}", "vars": variables}]
-        facts = [{"name": "Know the host", "minato.fleet.facts": {}}]
-        plays = [{"hosts": hosts, "gather_facts": False, "pre_tasks": facts, "roles": roles}]
+        imported = {"name": f"minato.fleet.{role}", "tasks_from": tasks_from}
+        tasks = [
+            {"name": "Know the host", "minato.fleet.facts": {}},
+            {"name": "Run the role", "ansible.builtin.import_role": imported, "vars": variables},
+        ]
+        plays = [{"hosts": hosts, "gather_facts": False, "tasks": tasks}]
         playbook = tmp_path / "play.yml"
         playbook.write_text(json.dumps(plays), encoding="utf-8")
         return run_playbook(playbook, *arguments)

@@ -26,8 +26,10 @@ def build(host: Any, play_role: Any, own: str) -> Build:
 
     def run(venv: dict[str, Any], *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         venvs = [{"path": "/opt/tools/venv", "python": own, **venv}]
+        # What every host has is there already, unless the test wants another.
+        entry = "main" if more else "venvs"
         done: subprocess.CompletedProcess[str] = play_role(
-            "python_venv", {"python_venv_venvs": venvs, **more}, *arguments, hosts=name
+            "python_venv", {"python_venv_venvs": venvs, **more}, *arguments, hosts=name, tasks_from=entry
         )
         return done
 
