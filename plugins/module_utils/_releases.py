@@ -70,7 +70,7 @@ class Found(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """``action``: ``none``; ``activate`` (release ``id`` is built already); ``deploy`` (``id`` is to be built).
+    """``action``: ``none``; ``start`` (release ``id`` is built already); ``deploy`` (``id`` is to be built).
 
     ``discard``: failed and unfinished releases, to go before anything is built. ``prune``: finished ones that are too
     many, to go once ``id`` is the current one.
@@ -91,24 +91,32 @@ def number(release_id: str) -> int:
     return int(release_id.split("-", 1)[0])
 
 
-def plan(found: list[Found], current: str | None, commit: str | None, keep: int) -> Plan:
+def plan(
+    found: list[Found],
+    current: str | None,
+    commit: str | None,
+    keep: int,
+    held: frozenset[str] = frozenset(),
+    up_to_date: bool = True,
+) -> Plan:
     """What to do so that ``commit`` runs.
 
-    current: id of the release that ``current`` points to, or None. commit: 40 digits, or None where it cannot be known.
-    keep: how many finished releases stay, the running one included.
+    current: id of the release that serves, or None. commit: 40 digits, or None where it cannot be known. keep: how many
+    finished releases stay, the running one included. held: ids of the releases that a slot has. up_to_date: whether
+    what serves has the wanted environment.
     """
     live = next((release for release in found if release.id == current and release.directory), None)
     again = [release for release in found if release.usable and release.commit == commit]
     if live and live in again:
-        target, action = live.id, "none" if live.state == "active" else "activate"
+        target, action = live.id, "none" if live.state == "active" and up_to_date else "start"
     elif again:
-        target, action = max(again, key=lambda release: number(release.id)).id, "activate"
+        target, action = max(again, key=lambda release: number(release.id)).id, "start"
     else:
         serial = max((number(release.id) for release in found), default=0) + 1
         target, action = f"{serial:04d}-{commit[:12] if commit else UNRESOLVED}", "deploy"
 
-    # Processes of the old release run until they are restarted, which happens after the switch.
-    protected = {release for release in (target, current) if release}
+    # Processes of the old release run until the new one serves.
+    protected = {release for release in (target, current) if release} | held
     old = sorted((release.id for release in found if release.usable and release.id not in protected), key=number)
     room = max(keep - len(protected), 0)
     discard = [release.id for release in found if not release.usable and release.id not in protected]

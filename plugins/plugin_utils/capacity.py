@@ -33,10 +33,15 @@ class Part(t.NamedTuple):
 
 def memory_parts(fleet: Fleet, host: Host) -> list[Part]:
     """What the apps, Redis and the base take of a host's memory."""
-    parts = [_part(app["name"], app["instances"], app["memory_max"]) for app in fleet.apps_of(host)]
+    parts = [_part(app["name"], _processes(app), app["memory_max"]) for app in fleet.apps_of(host)]
     if "redis" in host.types:
         parts.append(_part("redis", 1, f"{redis_memory(megabytes(host.redis['memory_max']))}M"))
     return [*parts, _part("base", 1, fleet.base_memory)]
+
+
+def _processes(app: App) -> int:
+    """How many run at most: an app that is switched without downtime is there twice for a while."""
+    return int(app["instances"]) * (2 if app["switch"] == "beside" else 1)
 
 
 def redis_memory(data: int) -> int:
@@ -73,7 +78,7 @@ def size_for(memory: int) -> str:
 def connection_parts(fleet: Fleet, server: str) -> list[Part]:
     """What the pools of all processes on all hosts take of a server's connections."""
     apps = [app for app in fleet.used if app.get("database", {}).get("server") == server]
-    return [_pool(app, _hosts_with_processes(fleet, app) * app["instances"]) for app in apps]
+    return [_pool(app, _hosts_with_processes(fleet, app) * _processes(app)) for app in apps]
 
 
 def _hosts_with_processes(fleet: Fleet, app: App) -> int:

@@ -43,7 +43,9 @@ def _label(app: t.Any, index: int) -> str:
 def complete(app: App) -> App:
     """The app with every key that has a default filled in. Needs an app without schema problems."""
     completed = schemas.complete(schemas.plain(app), app_schema())
-    return {**RUNTIME_DEFAULTS[completed["runtime"]], **completed}
+    behind_web = bool(completed["routes"]) and not completed["serves_tls"]
+    worked_out = {"switch": "beside" if behind_web else "restart", "standby_port": completed["port"] + 100}
+    return {**RUNTIME_DEFAULTS[completed["runtime"]], **worked_out, **completed}
 
 
 def select_apps(apps: t.Any, names: t.Any) -> list[App]:

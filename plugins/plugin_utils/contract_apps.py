@@ -53,7 +53,7 @@ def system_names(fleet: Fleet) -> Iterator[str]:
 
 
 def reserved_ports(fleet: Fleet) -> Iterator[str]:
-    for app, port in ((each, port) for each in fleet.apps for port in wiring.ports(each)):
+    for app, port in ((each, port) for each in fleet.apps for port in wiring.every_port(each)):
         if port in SERVICE_PORTS:
             yield f"{app['name']}: port: {port} is {SERVICE_PORTS[port]}'s. Write another, for example 3000."
         elif port < FIRST_ORDINARY_PORT and not app["serves_tls"]:

@@ -80,7 +80,7 @@ def ports(fleet: Fleet) -> Iterator[str]:
     for host in fleet.hosts:
         by_port = defaultdict(list)
         for app in fleet.apps_of(host):
-            for port in wiring.ports(app):
+            for port in wiring.every_port(app):
                 by_port[port].append(app["name"])
         for port, names in sorted(by_port.items()):
             if len(names) > 1:

@@ -19,6 +19,8 @@ from ansible_collections.minato.fleet.plugins.plugin_utils.schemas import plain
 Item = dict[str, t.Any]
 Secrets = t.Mapping[str, t.Mapping[str, str]]
 Databases = t.Mapping[str, t.Mapping[str, t.Any]]
+# The slots in which each app runs, by the app's name; one that is not named runs in its first.
+Running = t.Mapping[str, t.Sequence[str]]
 
 NODE_ROOT = "/opt/node"
 CERTIFICATE_ROOT = "/etc/ssl/fleet"
@@ -56,10 +58,41 @@ def python_bin(app: App) -> str:
     return os.path.dirname(_python_venv.python_path(app["python_version"]))
 
 
-def ports(app: App) -> list[int]:
-    """The ports that the app's processes listen on: PM2's share one, systemd's have one each."""
+def ports(app: App, slot: str = "a") -> list[int]:
+    """The ports that the app's processes in a slot listen on: PM2's share one, systemd's have one each."""
     count = app["instances"] if app["process_manager"] == "systemd" else 1
-    return [app["port"] + index for index in range(count)]
+    first = app["port"] if slot == "a" else app["standby_port"]
+    return [first + index for index in range(count)]
+
+
+def slot_name(app: App, slot: str) -> str:
+    """What the app's process or unit in a slot is called."""
+    return str(app["name"]) if slot == "a" else f"{app['name']}-{slot}"
+
+
+def slot_dir(app: App, slot: str) -> str:
+    return f"{home(app)}/slots/{slot}"
+
+
+def slot_env_path(app: App, slot: str) -> str:
+    return f"{slot_dir(app, slot)}.env"
+
+
+def _in_slots(apps: list[App], running: Running, manager: str) -> t.Iterator[tuple[App, str]]:
+    """Each app of a process manager with each slot that it runs in."""
+    for app in apps:
+        if app["process_manager"] == manager:
+            yield from ((app, slot) for slot in running.get(app["name"], ("a",)))
+
+
+def slots(app: App) -> tuple[str, ...]:
+    """The slots that the app's releases take in turn."""
+    return ("a", "b") if app["switch"] == "beside" else ("a",)
+
+
+def every_port(app: App) -> list[int]:
+    """The ports of all of its slots."""
+    return [port for slot in slots(app) for port in ports(app, slot)]
 
 
 def node_versions(apps: list[App]) -> list[str]:
@@ -198,30 +231,30 @@ def _args(app: App, port: str) -> list[str]:
     return [arg.replace("{port}", port) for arg in app["args"]]
 
 
-def pm2_apps(apps: list[App]) -> list[Item]:
+def pm2_apps(apps: list[App], running: Running | None = None) -> list[Item]:
     """Input of the role pm2."""
     return [
         {
-            "name": app["name"],
+            "name": slot_name(app, slot),
             "user": app["name"],
             "pm2_home": f"{home(app)}/.pm2",
-            "cwd": f"{home(app)}/current",
+            "cwd": slot_dir(app, slot),
             "script": app["script"],
-            "args": _args(app, str(app["port"])),
+            "args": _args(app, str(ports(app, slot)[0])),
             "node": f"{node_bin(app)}/node",
             "instances": app["instances"],
             "exec_mode": "fork" if app["instances"] == 1 else "cluster",
-            "env": {},
-            "restart_on": [env_path(app)],
+            # The environment file has the first slot's.
+            "env": {} if slot == "a" else {"PORT": str(ports(app, slot)[0])},
+            "restart_on": [slot_env_path(app, slot)],
             "max_memory_restart": app["memory_max"],
             "kill_timeout": 10000,
             "listen_timeout": 15000,
             "wait_ready": app["wait_ready"],
-            "health_url": f"http://127.0.0.1:{app['port']}{app['health_path']}",
+            "health_url": f"http://127.0.0.1:{ports(app, slot)[0]}{app['health_path']}",
             "log_dir": log_dir(app),
         }
-        for app in apps
-        if app["process_manager"] == "pm2"
+        for app, slot in _in_slots(apps, running or {}, "pm2")
     ]
 
 
@@ -230,34 +263,34 @@ def pm2_node_bin(apps: list[App]) -> str:
     return node_bin(apps[0])
 
 
-def systemd_units(apps: list[App]) -> list[Item]:
+def systemd_units(apps: list[App], running: Running | None = None) -> list[Item]:
     """Input of the role systemd_unit. Of an app with several processes each has its port for its instance's name."""
-    return [_systemd_unit(app) for app in apps if app["process_manager"] == "systemd"]
+    return [_systemd_unit(app, slot) for app, slot in _in_slots(apps, running or {}, "systemd")]
 
 
-def _systemd_unit(app: App) -> Item:
+def _systemd_unit(app: App, slot: str) -> Item:
     several = app["instances"] > 1
-    port = "%i" if several else str(app["port"])
+    port = "%i" if several else str(ports(app, slot)[0])
     if app["runtime"] == "python":
-        program = [f"{home(app)}/current/.venv/bin/{app['script']}"]
+        program = [f"{slot_dir(app, slot)}/.venv/bin/{app['script']}"]
     else:
         program = [f"{node_bin(app)}/node", app["script"]]
     # The environment file has the first one's port for all of them.
-    own_port = ["/usr/bin/env", f"PORT={port}"] if several else []
+    own_port = ["/usr/bin/env", f"PORT={port}"] if several or slot != "a" else []
     return {
-        "name": app["name"],
+        "name": slot_name(app, slot),
         "description": f"The app {app['name']}",
         "command": [*own_port, *program, *_args(app, port)],
         "user": app["name"],
-        "working_directory": f"{home(app)}/current",
-        "environment_files": [env_path(app)],
-        "instances": [str(each) for each in ports(app)] if several else [],
+        "working_directory": slot_dir(app, slot),
+        "environment_files": [slot_env_path(app, slot)],
+        "instances": [str(each) for each in ports(app, slot)] if several else [],
         "memory_max": app["memory_max"],
         "jit": app["runtime"] == "node",
         "capabilities": ["CAP_NET_BIND_SERVICE"] if app["port"] < 1024 else [],
         "read_write_paths": [f"{home(app)}/shared/{name}" for name in app["shared_dirs"]],
         "settings": {"LogsDirectory": app["name"], "LogsDirectoryMode": "0750"},
-        "restart_on": [env_path(app)],
+        "restart_on": [slot_env_path(app, slot)],
         "health_url": f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}{app['health_path']}",
     }
 
@@ -289,16 +322,19 @@ def _behind_web(apps: list[App]) -> list[App]:
     return [app for app in apps if app["routes"] and not app["serves_tls"]]
 
 
-def nginx_upstreams(apps: list[App], maintenance: t.Sequence[str] = ()) -> list[Item]:
+def nginx_upstreams(
+    apps: list[App], maintenance: t.Sequence[str] = (), serving: t.Mapping[str, str] | None = None
+) -> list[Item]:
     """Input of the role nginx: one upstream for each app that has a route.
 
     Args:
         maintenance: Names of the apps that are under maintenance.
+        serving: The slot that serves, by the app's name; the first of an app that is not named.
     """
     return [
         {
             "name": app["name"],
-            "servers": [f"127.0.0.1:{port}" for port in ports(app)],
+            "servers": [f"127.0.0.1:{port}" for port in ports(app, (serving or {}).get(app["name"], "a"))],
             "sticky": app["sticky"],
             "maintenance": app["name"] in maintenance,
         }
@@ -378,18 +414,19 @@ def checked_apps(apps: list[App]) -> list[Item]:
             "env_name": app["env_file"],
             "secrets": [*app["secrets"], *app["generated_secrets"], *DERIVED_SECRETS],
             "log_dir": log_dir(app),
-            "units": [_unit(app)],
+            "units": _units(app),
             "data": [f"{home(app)}/shared/{name}" for name in app["shared_dirs"]],
         }
         for app in apps
     ]
 
 
-def _unit(app: App) -> str:
-    """The units whose journal is the app's, as a pattern of systemd."""
+def _units(app: App) -> list[str]:
+    """The units whose journal is the app's, as patterns of systemd."""
     if app["process_manager"] == "pm2":
-        return f"pm2@{app['name']}.service"
-    return f"{app['name']}@*.service" if app["instances"] > 1 else f"{app['name']}.service"
+        return [f"pm2@{app['name']}.service"]
+    which = "@*.service" if app["instances"] > 1 else ".service"
+    return [slot_name(app, slot) + which for slot in slots(app)]
 
 
 def checked_certificates(apps: list[App]) -> list[Item]:
