@@ -12,6 +12,7 @@ import shutil
 import stat
 from typing import Any
 
+from ansible_collections.minato.fleet.plugins.module_utils._release_slots import Slots
 from ansible_collections.minato.fleet.plugins.module_utils._releases import ID, Found, parse_manifest
 
 
@@ -25,13 +26,13 @@ def now() -> str:
 
 
 class Releases:
-    """The releases below one home directory, run by one user."""
+    """The releases below one home directory, run by one user, with the environment of one file (empty for none)."""
 
-    def __init__(self, home: str, user: str) -> None:
+    def __init__(self, home: str, user: str, env_file: str = "") -> None:
         self.home = home
         self.user = user
-        self.root = os.path.join(home, "releases")
-        self.link = os.path.join(home, "current")
+        self.slots = Slots(home, env_file)
+        self.root = self.slots.releases
         self.shared = os.path.join(home, "shared")
 
     def directory(self, release_id: str) -> str:
@@ -66,13 +67,8 @@ class Releases:
         return releases
 
     def current(self) -> str | None:
-        """Id of the release that ``current`` points to, or None."""
-        try:
-            target = os.path.join(self.home, os.readlink(self.link))
-        except OSError:
-            return None
-        directory, name = os.path.split(os.path.normpath(target))
-        return name if directory == self.root and ID.match(name) else None
+        """Id of the release that serves, or None."""
+        return self.slots.release(self.slots.live())
 
     def write_manifest(self, release_id: str, **changes: Any) -> dict[str, Any]:
         """Merge ``changes`` into the manifest, in one rename, and on disk when this returns."""
@@ -132,7 +128,7 @@ class Releases:
 
     def remove(self, release_id: str) -> None:
         """Remove a release. The manifest goes first: what a stop leaves counts as unfinished, never as usable."""
-        if release_id == self.current():
+        if release_id in self.slots.held():
             raise HostError(f"{release_id} is the running release")
         directory = self.directory(release_id)
         for path in (self.manifest_path(release_id), self.manifest_path(release_id) + ".new"):
@@ -185,27 +181,27 @@ class Releases:
         os.chown(directory, 0, gid)
         os.chmod(directory, 0o750)
 
-    def switch(self, release_id: str) -> None:
-        """Make a release the current one, by one rename; all of it is on disk before."""
+    def occupy(self, slot: str, release_id: str) -> None:
+        """Put a finished release into a slot, with the wanted environment; its processes can be started then."""
         directory = self.directory(release_id)
         if not os.path.isdir(directory):
             raise HostError(f"{directory} does not exist")
-        if os.path.isdir(self.link) and not os.path.islink(self.link):
-            raise HostError(f"{self.link} is a directory, not a link: move it away once")
         if self.manifest(release_id).get("state") != "active":
             self.write_manifest(release_id, state="ready")
-        os.sync()
-        temporary = os.path.join(self.home, ".current.new")
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        os.symlink(os.path.relpath(directory, self.home), temporary)
-        os.rename(temporary, self.link)
-        os.sync()
+        self.slots.occupy(slot, release_id, *self.account())
+
+    def switch(self, slot: str) -> None:
+        """Make a slot the one that serves, by one rename; all of it is on disk before."""
+        if os.path.isdir(self.slots.link) and not os.path.islink(self.slots.link):
+            raise HostError(f"{self.slots.link} is a directory, not a link: move it away once")
+        self.slots.switch(slot)
         # The new one comes last: while it is "ready" behind the link, the next run has something to finish.
+        now_active = self.current()
         for other in self.found():
-            if other.state == "active" and other.id != release_id:
+            if other.state == "active" and other.id != now_active:
                 self.write_manifest(other.id, state="ready")
-        self.write_manifest(release_id, state="active", activated_at=now())
+        if now_active:
+            self.write_manifest(now_active, state="active", activated_at=now())
 
 
 def _size(directory: str) -> int:

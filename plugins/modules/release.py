@@ -243,8 +243,8 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     url_secrets,
 )
 
-STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate", "activate"]
-STEPS += ["abandon", "remove", "end"]
+STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate"]
+STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "end"]
 Result = Dict[str, Any]
 
 
@@ -260,7 +260,7 @@ class Step:
         self.params: dict[str, Any] = module.params
         self.app: dict[str, Any] = module.params["app"]
         self.id: str = module.params["id"] or ""
-        self.releases = Releases(self.app["home"], self.app["user"])
+        self.releases = Releases(self.app["home"], self.app["user"], self.app["env_file"])
         self.lock = Lock(os.path.join(self.releases.root, ".lock"), self.params["holder"])
 
     def take(self) -> Result:
@@ -366,8 +366,16 @@ class Step:
         self.releases.seal(self.id)
         return {"changed": True}
 
-    def activate(self) -> Result:
-        self.releases.switch(self.id)
+    def occupy(self) -> Result:
+        self.releases.occupy(self.params["slot"], self.id)
+        return {"changed": True}
+
+    def switch(self) -> Result:
+        self.releases.switch(self.params["slot"])
+        return {"changed": True}
+
+    def vacate(self) -> Result:
+        self.releases.slots.vacate(self.params["slot"])
         return {"changed": True}
 
     def abandon(self) -> Result:
