@@ -45,6 +45,7 @@ APP_SPEC: dict[str, Any] = {
     "build_on": {"type": "str", "default": "host", "choices": ["host", "controller"]},
     "build_env": {"type": "dict", "default": {}},
     "node_version": {"type": "str", "default": ""},
+    "switch": {"type": "str", "default": "beside", "choices": ["beside", "restart"]},
 }
 
 #: An archive of a built release, as the module release takes it.

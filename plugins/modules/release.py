@@ -116,6 +116,11 @@ options:
         description: Major version of Node.js that a build on the controller needs; empty for none.
         type: str
         default: ""
+      switch:
+        description: Whether another release is started beside the one that serves, or in its place.
+        type: str
+        choices: [beside, restart]
+        default: beside
   step:
     description:
       - V(begin) locks other runs out, stops a step that a killed run has left behind, and removes the releases O(ids).
@@ -127,13 +132,20 @@ options:
       - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
         unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
       - V(seal) gives it to root, readable by the app's group.
-      - V(activate) points C(current) to it.
+      - V(occupy) puts it into O(slot), with the wanted environment, for its processes to be started there.
+      - V(switch) makes O(slot) the one that serves (C(current)).
+      - V(vacate) empties O(slot), which must not be the one that serves.
       - V(abandon) marks it bad, with O(reason); a release that runs already is left alone.
       - V(remove) removes the releases O(ids).
       - V(end) lets other runs in.
     type: str
     required: true
-    choices: [begin, fetch, reserve, unpack, compare, install, build, seal, migrate, activate, abandon, remove, end]
+    choices:
+      [begin, fetch, reserve, unpack, compare, install, build, seal, migrate, occupy, switch, vacate, abandon, remove, end]
+  slot:
+    description: One of the app's two slots, for V(occupy), V(switch) and V(vacate).
+    type: str
+    choices: [a, b]
   id:
     description: Id of the release. For all steps but V(remove) and V(end).
     type: str
@@ -235,6 +247,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._release_archive impo
 from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
 from ansible_collections.minato.fleet.plugins.module_utils._release_lock import Lock, LockedError
+from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
     ARTIFACT_SPEC,
@@ -398,6 +411,7 @@ def main() -> None:
             "step": {"type": "str", "required": True, "choices": STEPS},
             "id": {"type": "str"},
             "ids": {"type": "list", "elements": "str", "default": []},
+            "slot": {"type": "str", "choices": list(SLOTS)},
             "commit": {"type": "str"},
             "artifact": {"type": "dict", "options": ARTIFACT_SPEC},
             "environment": {"type": "dict", "default": {}},

@@ -117,6 +117,11 @@ options:
         description: Major version of Node.js that a build on the controller needs; empty for none.
         type: str
         default: ""
+      switch:
+        description: Whether another release is started beside the one that serves, or in its place.
+        type: str
+        choices: [beside, restart]
+        default: beside
   refs:
     description:
       - What C(git ls-remote) answered on the controller, by the name of the app. The action plugin fills it in, for the
@@ -171,7 +176,9 @@ apps:
       type: str
       sample: 3f2a9c01b7de4f5a6b7c8d9e0f1a2b3c4d5e6f70
     action:
-      description: V(none); V(activate) where release RV(apps[].id) is built already; V(deploy) where it is to be built.
+      description:
+        - V(none); V(start) where release RV(apps[].id) is built already, or serves with another environment than the
+          wanted one; V(deploy) where it is to be built.
       type: str
       sample: deploy
     id:
@@ -197,6 +204,18 @@ apps:
       description: Where the app's install and build run.
       type: str
       sample: host
+    live:
+      description: The slot that serves, or null.
+      type: str
+      sample: a
+    slot:
+      description: The slot that release RV(apps[].id) takes.
+      type: str
+      sample: b
+    left:
+      description: A slot that a run which was stopped has left behind, to be emptied, or null.
+      type: str
+      sample: b
     due:
       description: Whether there is anything to do.
       type: bool
@@ -215,6 +234,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import Releases
+from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
     mistakes,
@@ -232,8 +252,9 @@ def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> d
 
     refs: the answer of the app's repository, where the controller has asked it.
     """
-    releases = Releases(app["home"], app["user"])
-    found, current = releases.found(), releases.current()
+    releases = Releases(app["home"], app["user"], app["env_file"])
+    slots = releases.slots
+    found, current, live = releases.found(), releases.current(), slots.live()
     commit = None
     try:
         if refs is None and git:
@@ -242,12 +263,17 @@ def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> d
             commit = resolve(app["version"], refs, [release.commit for release in found])
     except (GitError, ValueError) as error:
         return {"name": app["name"], "refused": str(error)}
-    todo = plan(found, current, commit, app["keep"])
+    up_to_date = live is not None and slots.is_up_to_date(live)
+    todo = plan(found, current, commit, app["keep"], frozenset(slots.held()), up_to_date)
+    left = next((slot for slot in SLOTS if slot != live and slots.release(slot)), None)
     return {
         "name": app["name"],
         "current": current,
         "commit": commit,
-        "due": todo.due,
+        "live": live,
+        "slot": slots.idle() if live and app["switch"] == "beside" else live or SLOTS[0],
+        "left": left,
+        "due": todo.due or left is not None,
         "steps": steps(app),
         "build_on": app["build_on"],
         **todo._asdict(),

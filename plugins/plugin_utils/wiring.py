@@ -125,6 +125,7 @@ def app_releases(apps: list[App]) -> list[Item]:
             "keep": app["keep_releases"],
             "build_memory_max": app["build_memory_max"],
             "build_on": app["build_on"],
+            "switch": app["switch"],
             "node_version": node_major(app) if app["runtime"] == "node" else "",
             # On the host a build finds these in the environment file.
             "build_env": _texts(app["env"]) if app["build_on"] == "controller" else {},

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
-from ansible_collections.minato.fleet.plugins.module_utils._releases import plan
+from ansible_collections.minato.fleet.plugins.module_utils._releases import Plan, plan
 
 OLD, NEW = "a" * 40, "b" * 40
 KEEP = 2
@@ -25,8 +25,9 @@ class Killed(BaseException):
 
 
 def act(releases: Releases, commit: str) -> None:
-    """A run of the role, without git and without commands."""
-    todo = plan(releases.found(), releases.current(), commit, KEEP)
+    """A deploy beside what runs, without git, commands and processes."""
+    slots = releases.slots
+    todo = due(releases, commit)
     for release_id in todo.discard:
         releases.remove(release_id)
     if todo.action == "deploy":
@@ -37,9 +38,19 @@ def act(releases: Releases, commit: str) -> None:
         releases.link_shared(todo.id, [".env", "data/"])
         releases.seal(todo.id)
     if todo.action != "none":
-        releases.switch(todo.id)
+        slot = slots.idle()
+        releases.occupy(slot, todo.id)
+        releases.switch(slot)
+    if slots.release(slots.idle()):
+        slots.vacate(slots.idle())
     for release_id in todo.prune:
         releases.remove(release_id)
+
+
+def due(releases: Releases, commit: str) -> Plan:
+    live = releases.slots.live()
+    up_to_date = bool(live) and releases.slots.is_up_to_date(str(live))
+    return plan(releases.found(), releases.current(), commit, KEEP, frozenset(), up_to_date)
 
 
 @pytest.fixture
@@ -50,7 +61,7 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
     (tmp_path / "releases").mkdir()
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / ".env").write_text("", encoding="utf-8")
-    made = Releases(str(tmp_path), getpass.getuser())
+    made = Releases(str(tmp_path), getpass.getuser(), str(tmp_path / "shared" / ".env"))
     for commit in ("8" * 40, "9" * 40, OLD):
         act(made, commit)
     return made
@@ -58,7 +69,7 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
 
 def running(releases: Releases) -> str:
     """The commit of what ``current`` leads to; fails where that is not a whole release."""
-    return (Path(releases.link) / "server.js").read_text(encoding="utf-8")
+    return (Path(releases.slots.link) / "server.js").read_text(encoding="utf-8")
 
 
 def killed_at(count: int, monkeypatch: pytest.MonkeyPatch, run: Callable[[], None]) -> bool:
@@ -94,7 +105,7 @@ def test_a_deploy_killed_before_any_of_its_changes_is_finished_by_the_next(
     while True:
         shutil.rmtree(tmp_path / "try", ignore_errors=True)
         shutil.copytree(start, tmp_path / "try", symlinks=True)
-        one = Releases(str(tmp_path / "try"), releases.user)
+        one = Releases(str(tmp_path / "try"), releases.user, str(tmp_path / "try" / "shared" / ".env"))
         if not killed_at(count, monkeypatch, partial(act, one, NEW)):
             break
         assert running(one) in (OLD, NEW), count
@@ -103,13 +114,14 @@ def test_a_deploy_killed_before_any_of_its_changes_is_finished_by_the_next(
         states = {release.id: release.state for release in one.found()}
         assert sorted(states.values()) == ["active", "ready"], (count, states)
         assert states[str(one.current())] == "active"
-        assert plan(one.found(), one.current(), NEW, KEEP).due is False
+        assert due(one, NEW).due is False
+        assert one.slots.held() == {one.current()}
         count += 1
     assert count > 20
 
 
 def test_the_manifest_in_the_release_is_the_one_beside_it(releases: Releases) -> None:
-    manifest = json.loads((Path(releases.link) / "RELEASE.json").read_text(encoding="utf-8"))
+    manifest = json.loads((Path(releases.slots.link) / "RELEASE.json").read_text(encoding="utf-8"))
     assert (manifest["commit"], manifest["state"]) == (OLD, "active")
     assert manifest["activated_at"] >= manifest["created_at"]
 
@@ -145,11 +157,11 @@ def test_a_missing_shared_file_is_named(releases: Releases) -> None:
 
 
 def test_a_directory_called_current_is_not_replaced(releases: Releases) -> None:
-    os.unlink(releases.link)
-    os.mkdir(releases.link)
+    os.unlink(releases.slots.link)
+    os.mkdir(releases.slots.link)
     release_id = releases.found()[-1].id
     with pytest.raises(HostError, match="is a directory, not a link"):
-        releases.switch(release_id)
+        releases.switch("b")
 
 
 def test_a_plan_that_another_run_has_overtaken_removes_nothing(releases: Releases) -> None:
@@ -162,7 +174,7 @@ def test_a_plan_that_another_run_has_overtaken_removes_nothing(releases: Release
 
 
 def test_a_full_disk_is_told_in_figures(releases: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
-    (Path(releases.link) / "big").write_bytes(b"x" * (3 << 20))
+    (Path(releases.slots.link) / "big").write_bytes(b"x" * (3 << 20))
     values = list(os.statvfs(releases.root))
     values[0] = values[1] = 1 << 20  # blocks of one megabyte
     values[4] = 100
