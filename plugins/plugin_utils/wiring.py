@@ -237,6 +237,7 @@ def pm2_apps(apps: list[App], running: Running | None = None) -> list[Item]:
     return [
         {
             "name": slot_name(app, slot),
+            "app": app["name"],
             "user": app["name"],
             "pm2_home": f"{home(app)}/.pm2",
             "cwd": slot_dir(app, slot),
