@@ -26,6 +26,13 @@ class Asked:
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    def wait_for(self, count: int, seconds: float = 60) -> None:
+        """Go on until so many requests were answered or failed."""
+        deadline = time.monotonic() + seconds
+        while len(self.seconds) + len(self.failures) < count:
+            assert time.monotonic() < deadline, f"{self.path} is hardly asked"
+            time.sleep(0.1)
+
     def __str__(self) -> str:
         times = sorted(self.seconds) or [0.0]
         return (

@@ -44,11 +44,10 @@ def test_when_one_is_killed(
         first.check_output(f"pkill -KILL -u {app} -f server.js")
         time.sleep(1)
         until_up(site, dies, headers[dies])
-        time.sleep(1)
+        found[lives].wait_for(20)
     print(found[lives])
     assert not before & pids(first, app)
     assert found[lives].failures == []
-    assert len(found[lives].seconds) > 20
 
 
 def test_when_one_fills_its_memory(first: Any, site: Any, headers: dict[str, dict[str, str]]) -> None:
@@ -61,10 +60,10 @@ def test_when_one_fills_its_memory(first: Any, site: Any, headers: dict[str, dic
             assert time.monotonic() < deadline, "no process was started afresh"
             time.sleep(1)
         until_up(site, SOCIAL, headers[SOCIAL])
+        found[MEDICAL].wait_for(20)
     print(found[MEDICAL])
     assert pids(first, "medical-api") == others
     assert found[MEDICAL].failures == []
-    assert len(found[MEDICAL].seconds) > 20
 
 
 def test_when_one_is_deployed(
@@ -74,10 +73,10 @@ def test_when_one_is_deployed(
     outside.check_output(NEW_COMMIT)
     with asking(site, {MEDICAL: headers[MEDICAL]}) as found:
         run = play("site", "--tags", "apps", pattern=2)
+        found[MEDICAL].wait_for(20)
     assert run.returncode == 0, run.stdout[-3000:]
     print(found[MEDICAL])
     head = outside.check_output("git -C /srv/git/voicedrive-api.git rev-parse main")
     assert site.ask("GET", "/api/social/health")[2]["commit"] == head
     assert pids(first, "medical-api") == others
     assert found[MEDICAL].failures == []
-    assert len(found[MEDICAL].seconds) > 20
