@@ -1,15 +1,16 @@
 # Copyright: (c) The minato.fleet maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One command of a release (install, build, migrate), run as the app's user in a transient unit with a memory limit."""
+"""One command of a release (install, build, migrate, a hook), run as the app's user in a unit with a memory limit."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from typing import Any, Iterable
+from typing import Any, Iterable, NamedTuple
 
 TAIL = 40  # lines of output that a failure shows
+STOP_TIMEOUT = 10  # seconds that a command which took too long has to end
 SECRET_MIN = 6  # shorter values (ports, true, info) are no secrets, and would black out half of the output
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOCKFILES = ("package-lock.json", "npm-shrinkwrap.json")
@@ -28,32 +29,44 @@ def home(name: str) -> str:
     return f"/var/cache/minato-app/{name}"
 
 
-def arguments(
-    app: dict[str, Any], directory: str, command: str, environment: dict[str, str], env_files: list[str], timeout: int
-) -> list[str]:
-    """The arguments of systemd-run. Values of ``env_files`` are read by systemd and are in no argument."""
+class Order(NamedTuple):
+    """What is to be run, where, with which variables; ``timeout`` in seconds.
+
+    env_files: environment files as of systemd, which reads them.
+    """
+
+    command: str
+    directory: str
+    environment: dict[str, Any]
+    env_files: list[str]
+    timeout: int
+
+
+def arguments(app: dict[str, Any], order: Order) -> list[str]:
+    """The arguments of systemd-run. Values of the environment files are in none of them."""
     variables = {
         "LANG": "C.UTF-8",
-        **environment,
+        **order.environment,
         "HOME": home(app["name"]),
         "PATH": ":".join([*app["path_prefix"], SYSTEM_PATH]),
     }
     properties = [
-        "WorkingDirectory=" + directory,
+        "WorkingDirectory=" + order.directory,
         "CacheDirectory=minato-app/" + app["name"],
         "CacheDirectoryMode=0700",
         "MemoryMax=" + app["build_memory_max"],
         "NoNewPrivileges=yes",
         "PrivateTmp=yes",
-        f"RuntimeMaxSec={timeout}",
+        f"RuntimeMaxSec={order.timeout}",
+        f"TimeoutStopSec={STOP_TIMEOUT}",
         "UMask=0027",
-        *("EnvironmentFile=" + path for path in env_files),
+        *("EnvironmentFile=" + path for path in order.env_files),
     ]
     words = ["--pipe", "--wait", "--collect", "--unit=" + unit(app["name"]), "--uid=" + app["user"]]
     words += ["--property=" + text for text in properties]
     words += ["--setenv={}={}".format(*pair) for pair in variables.items()]
     # systemd expands $NAME in a command line; the shell shall do it.
-    return [*words, "--", "/bin/sh", "-ec", command.replace("$", "$$")]
+    return [*words, "--", "/bin/sh", "-ec", order.command.replace("$", "$$")]
 
 
 def missing_lockfile(command: str, files: Iterable[str]) -> str | None:

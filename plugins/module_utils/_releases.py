@@ -18,6 +18,8 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ansible_collections.minato.fleet.plugins.module_utils import _release_hooks
+
 STATES = ("building", "ready", "active", "bad")
 UNRESOLVED = "unresolved"
 ID = re.compile(r"^(?P<number>\d{4,})-(?:[0-9a-f]{12}|unresolved)$")
@@ -46,6 +48,7 @@ APP_SPEC: dict[str, Any] = {
     "build_env": {"type": "dict", "default": {}},
     "node_version": {"type": "str", "default": ""},
     "switch": {"type": "str", "default": "beside", "choices": ["beside", "restart"]},
+    "hooks": {"type": "dict", "default": {}},
 }
 
 #: An archive of a built release, as the module release takes it.
@@ -190,10 +193,11 @@ def split_credentials(repository: str) -> tuple[str, str, str]:
 
 
 def steps(app: dict[str, Any]) -> list[str]:
-    """The steps that an app asks for on its host."""
+    """The steps that an app asks for on its host; ``hook:after_build`` is the hook at that point."""
     compared = ["compare"] if app["env_file"] and app["env_example"] else []
     commands = ["install", "build", "migrate"] if app["build_on"] == "host" else ["migrate"]
-    return compared + [step for step in commands if app[step].strip()]
+    hooks = ["hook:" + point for point in _release_hooks.POINTS if app["hooks"].get(point)]
+    return compared + [step for step in commands if app[step].strip()] + hooks
 
 
 def url_secrets(repository: str) -> list[str]:
@@ -221,4 +225,5 @@ def mistakes(app: dict[str, Any]) -> list[str]:
     found += [f"shared: {path} must lie in the release" for path in app["shared"] if not OWN_PATH.match(path)]
     if app["env_example"] and not OWN_PATH.match(app["env_example"]):
         found.append("env_example: {} must lie in the release".format(app["env_example"]))
+    found += _release_hooks.mistakes(app["hooks"])
     return ["{}: {}".format(app["name"], mistake) for mistake in found]

@@ -121,6 +121,14 @@ options:
         type: str
         choices: [beside, restart]
         default: beside
+      hooks:
+        description:
+          - The app's own commands at points of a deploy, each a mapping of C(command) and C(timeout) (seconds; 60 if it
+            is left out).
+          - The points are V(before_fetch), V(before_build), V(after_build), V(before_migrate), V(before_start),
+            V(before_switch), V(after_switch) and V(on_failure).
+        type: dict
+        default: {}
   step:
     description:
       - V(begin) locks other runs out, stops a step that a killed run has left behind, and removes the releases O(ids).
@@ -131,6 +139,10 @@ options:
       - V(compare) holds O(app.env_file) against O(app.env_example).
       - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
         unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
+      - V(hook) runs the app's command at the O(point), as the app's user, in the release, or in O(app.home) where there
+        may be none (V(before_fetch), V(on_failure)). It gets the variables of O(app.env_file), if that exists, and
+        C(FLEET_APP), C(FLEET_RELEASE), C(FLEET_COMMIT) and C(FLEET_POINT). Where the app has no hook there, nothing
+        runs.
       - V(seal) gives it to root, readable by the app's group.
       - V(occupy) puts it into O(slot), with the wanted environment, for its processes to be started there.
       - V(switch) makes O(slot) the one that serves (C(current)).
@@ -141,7 +153,27 @@ options:
     type: str
     required: true
     choices:
-      [begin, fetch, reserve, unpack, compare, install, build, seal, migrate, occupy, switch, vacate, abandon, remove, end]
+      - begin
+      - fetch
+      - reserve
+      - unpack
+      - compare
+      - install
+      - build
+      - seal
+      - migrate
+      - occupy
+      - switch
+      - vacate
+      - abandon
+      - remove
+      - hook
+      - end
+  point:
+    description: Where in the deploy V(step=hook) stands.
+    type: str
+    choices:
+      [before_fetch, before_build, after_build, before_migrate, before_start, before_switch, after_switch, on_failure]
   slot:
     description: One of the app's two slots, for V(occupy), V(switch) and V(vacate).
     type: str
@@ -182,7 +214,7 @@ options:
     type: dict
     default: {}
   timeout:
-    description: Seconds that a command may take.
+    description: Seconds that a command may take. A hook has a time of its own.
     type: int
     default: 1800
   reason:
@@ -227,12 +259,27 @@ EXAMPLES = r"""
       build: npm run build
     id: 0007-3f2a9c01b7de
     step: build
+
+- name: Warm the cache of the release before it serves
+  minato.fleet.release:
+    app:
+      name: medical-api
+      user: medical-api
+      home: /opt/medical-api
+      repository: https://git.medical.test/medical-api.git
+      version: main
+      env_file: /opt/medical-api/shared/.env
+      hooks:
+        before_switch: {command: npm run warm-cache, timeout: 30}
+    id: 0007-3f2a9c01b7de
+    step: hook
+    point: before_switch
 """
 
 RETURN = r"""
 output:
   description: The last lines that the command printed, without secrets.
-  returned: for the steps V(install), V(build) and V(migrate)
+  returned: for the steps V(install), V(build), V(migrate) and V(hook), where there is one
   type: str
   sample: "added 110 packages in 5s"
 """
@@ -241,7 +288,7 @@ import os
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils import _release_run
+from ansible_collections.minato.fleet.plugins.module_utils import _release_hooks, _release_run
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
 from ansible_collections.minato.fleet.plugins.module_utils._release_archive import ArchiveError, check_sum, unpack
 from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
@@ -257,7 +304,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
 )
 
 STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate"]
-STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "end"]
+STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "hook", "end"]
 Result = Dict[str, Any]
 
 
@@ -325,6 +372,8 @@ class Step:
         check_sum(artifact["path"], artifact["sha256"])
         unpack(artifact["path"], self.releases.directory(self.id))
         self.releases.link_shared(self.id, self.app["shared"])
+        if any(self.app["hooks"].get(point) for point in ("before_build", "after_build")):
+            self.releases.give(self.id)  # they run as the app's user, and may make files
         return {"changed": True}
 
     def compare(self) -> Result:
@@ -349,29 +398,49 @@ class Step:
         problem = _release_run.missing_lockfile(self.app["install"], os.listdir(self.releases.directory(self.id)))
         if problem:
             raise StepError(problem)
-        return self._run(self.app["install"], [])
+        return self._run(self._order(self.app["install"]))
 
     def build(self) -> Result:
-        return self._run(self.app["build"], [])
+        return self._run(self._order(self.app["build"]))
 
     def migrate(self) -> Result:
-        return self._run(self.app["migrate"], self.app["migrate_env_files"])
+        return self._run(self._order(self.app["migrate"])._replace(env_files=self.app["migrate_env_files"]))
 
-    def _run(self, command: str, env_files: list[str]) -> Result:
-        params, app = self.params, self.app
+    def hook(self) -> Result:
+        point, app = self.params["point"], self.app
+        hook = _release_hooks.find(app["hooks"], point)
+        if not hook:
+            return {"changed": False}
+        if point == "on_failure":  # what failed may have lost its connection, and run on
+            _release_run.stop_leftover(app["name"], self.module.get_bin_path("systemctl", required=True))
+        commit = self.params["commit"] or self.releases.manifest(self.id).get("commit", "")
+        told = _release_hooks.variables(app["name"], self.id, commit, point)
+        order = self._order(hook.command)
+        return self._run(
+            order._replace(
+                directory=app["home"] if point in _release_hooks.AT_HOME else order.directory,
+                environment={**order.environment, **told},
+                env_files=[path for path in [app["env_file"]] if path and os.path.isfile(path)],
+                timeout=hook.timeout,
+            )
+        )
+
+    def _order(self, command: str) -> _release_run.Order:
+        directory = self.releases.directory(self.id)
+        return _release_run.Order(command, directory, self.params["environment"], [], self.params["timeout"])
+
+    def _run(self, order: _release_run.Order) -> Result:
         texts = []
-        for path in env_files:
+        for path in order.env_files:
             if not os.path.isfile(path):
                 raise StepError(f"the environment file {path} does not exist")
             texts.append(_text(path))
-        words = _release_run.arguments(
-            app, self.releases.directory(self.id), command, params["environment"], env_files, params["timeout"]
-        )
+        words = _release_run.arguments(self.app, order)
         done = _release_run.run(self.module.get_bin_path("systemd-run", required=True), words)
         output = _release_run.tail(done.stdout, _release_run.secrets(texts))
         if done.returncode:
-            reason = _release_run.reason(app, done.returncode, done.stdout, params["timeout"])
-            raise StepError(f"`{command}` {reason}. Its last lines:\n{output}")
+            reason = _release_run.reason(self.app, done.returncode, done.stdout, order.timeout)
+            raise StepError(f"`{order.command}` {reason}. Its last lines:\n{output}")
         return {"changed": True, "output": output}
 
     def seal(self) -> Result:
@@ -392,11 +461,17 @@ class Step:
         return {"changed": True}
 
     def abandon(self) -> Result:
-        known = bool(self.releases.manifest(self.id))
-        if not known or self.releases.current() == self.id:
+        if not self.releases.manifest(self.id):
             return {"changed": False}
-        self.releases.write_manifest(self.id, state="bad", reason=self.params["reason"])
+        self.releases.take_back(self.params["slot"], self.id, self.params["reason"])
         return {"changed": True}
+
+
+def foretold(params: dict[str, Any]) -> bool:
+    """Whether the step would change anything."""
+    if params["step"] == "hook":
+        return bool(params["app"]["hooks"].get(params["point"]))
+    return params["step"] not in ("begin", "compare", "remove", "end") or bool(params["ids"])
 
 
 def _text(path: str) -> str:
@@ -411,6 +486,7 @@ def main() -> None:
             "step": {"type": "str", "required": True, "choices": STEPS},
             "id": {"type": "str"},
             "ids": {"type": "list", "elements": "str", "default": []},
+            "point": {"type": "str", "choices": list(_release_hooks.POINTS)},
             "slot": {"type": "str", "choices": list(SLOTS)},
             "commit": {"type": "str"},
             "artifact": {"type": "dict", "options": ARTIFACT_SPEC},
@@ -426,6 +502,7 @@ def main() -> None:
             ("step", "fetch", ("commit",)),
             ("step", "reserve", ("commit", "artifact")),
             ("step", "unpack", ("artifact",)),
+            ("step", "hook", ("point",)),
         ],
         supports_check_mode=True,
     )
@@ -435,8 +512,7 @@ def main() -> None:
     if wrong:
         module.fail_json(msg="; ".join(wrong))
     if module.check_mode:
-        quiet = module.params["step"] in ("begin", "compare", "remove", "end")
-        module.exit_json(changed=not quiet or bool(module.params["ids"]))
+        module.exit_json(changed=foretold(module.params))
     os.umask(0o027)
     try:
         module.exit_json(**Step(module).take())

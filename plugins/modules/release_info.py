@@ -122,6 +122,14 @@ options:
         type: str
         choices: [beside, restart]
         default: beside
+      hooks:
+        description:
+          - The app's own commands at points of a deploy, each a mapping of C(command) and C(timeout) (seconds; 60 if it
+            is left out).
+          - The points are V(before_fetch), V(before_build), V(after_build), V(before_migrate), V(before_start),
+            V(before_switch), V(after_switch) and V(on_failure).
+        type: dict
+        default: {}
   refs:
     description:
       - What C(git ls-remote) answered on the controller, by the name of the app. The action plugin fills it in, for the
@@ -196,7 +204,9 @@ apps:
       elements: str
       sample: [0001-0a1b2c3d4e5f]
     steps:
-      description: Those of V(compare), V(install), V(build) and V(migrate) that the app asks for on this host.
+      description:
+        - Those of V(compare), V(install), V(build) and V(migrate) that the app asks for on this host.
+        - C(hook:POINT) for each point at which it has a hook, such as V(hook:before_switch).
       type: list
       elements: str
       sample: [compare, install, migrate]

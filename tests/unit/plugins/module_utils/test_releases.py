@@ -35,6 +35,7 @@ APP = {
     "build": "",
     "migrate": " ",
     "build_on": "host",
+    "hooks": {},
 }
 
 
@@ -228,6 +229,10 @@ def test_git_gets_the_password_from_its_helper_alone() -> None:
         ({"shared": ["a/../../x"]}, "medical-api: shared: a/../../x must lie in the release"),
         ({"shared": ["./"]}, "medical-api: shared: ./ must lie in the release"),
         ({"env_example": "../.env"}, "medical-api: env_example: ../.env must lie in the release"),
+        (
+            {"hooks": {"befor_switch": {"command": "true"}}},
+            "medical-api: hooks: there is no point befor_switch: did you mean before_switch?",
+        ),
     ],
 )
 def test_mistakes_name_the_app_and_the_key(change: dict[str, object], message: str) -> None:
@@ -242,6 +247,10 @@ def test_mistakes_name_the_app_and_the_key(change: dict[str, object], message: s
         ({"env_file": "/opt/medical-api/shared/.env", "build": "make"}, ["compare", "install", "build"]),
         ({"env_file": "/opt/medical-api/shared/.env", "env_example": "", "install": ""}, []),
         ({"build": "make", "migrate": "make migrate", "build_on": "controller"}, ["migrate"]),
+        (
+            {"hooks": {"on_failure": {"command": "true"}, "before_fetch": {"command": "true"}, "after_build": {}}},
+            ["install", "hook:before_fetch", "hook:on_failure"],
+        ),
     ],
 )
 def test_a_deploy_has_the_steps_that_the_app_asks_for(change: dict[str, object], wanted: list[str]) -> None:
@@ -249,7 +258,7 @@ def test_a_deploy_has_the_steps_that_the_app_asks_for(change: dict[str, object],
 
 
 def test_a_step_runs_as_the_app_within_limits() -> None:
-    words = run.arguments(APP, "/opt/medical-api/releases/1", "echo $HOME", {"CI": "1"}, ["/run/a.env"], 60)
+    words = run.arguments(APP, run.Order("echo $HOME", "/opt/medical-api/releases/1", {"CI": "1"}, ["/run/a.env"], 60))
     assert {"--wait", "--pipe", "--collect", "--uid=medical-api", "--unit=minato-app-medical-api.service"} <= set(words)
     assert {"--property=MemoryMax=1G", "--property=RuntimeMaxSec=60", "--property=EnvironmentFile=/run/a.env"} <= set(
         words
