@@ -38,8 +38,11 @@ class FilterModule:
             "pm2_node_bin": wiring.pm2_node_bin,
             "postgres_databases": wiring.postgres_databases,
             "postgres_roles": wiring.postgres_roles,
+            "probe": wiring.probe,
             "python_versions": wiring.python_versions,
+            "running": wiring.running,
             "select_apps": catalog.select_apps,
             "shown_certificates": forwards.shown_certificates,
+            "slot_ports": wiring.ports,
             "systemd_units": wiring.systemd_units,
         }

@@ -156,10 +156,12 @@ class Host:
 
     def leavings(self, wanted: Wanted) -> list[Json]:
         """Return what apps that are no longer wanted left behind: [{app, user, paths}]."""
-        names = {app.name for apps in wanted.apps.values() for app in apps}
+        apps = [app for each in wanted.apps.values() for app in each]
+        names, logs = {app.name for app in apps}, {os.path.dirname(app.fields["out_file"]) for app in apps}
         found = []
         for name, app in sorted(self.registry().items()):
-            if name in names:
+            # What ran beside another process of the same app has left nothing that is not in use.
+            if name in names or app["log_dir"] in logs:
                 continue
             paths = [app["cwd"], app["log_dir"]]
             if app["user"] not in wanted.apps:

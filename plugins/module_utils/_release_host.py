@@ -190,6 +190,16 @@ class Releases:
             self.write_manifest(release_id, state="ready")
         self.slots.occupy(slot, release_id, *self.account())
 
+    def take_back(self, slot: str, release_id: str, reason: str) -> None:
+        """Call a release bad that could not be brought into service, and have its slot as it was before.
+
+        An environment that a release which serves was to get, and could not, does not make the release bad.
+        """
+        served = next((found.id for found in self.found() if found.state == "active"), None)
+        if release_id != served:
+            self.write_manifest(release_id, state="bad", reason=reason)
+        self.slots.take_back(slot, served, *self.account())
+
     def switch(self, slot: str) -> None:
         """Make a slot the one that serves, by one rename; all of it is on disk before."""
         if os.path.isdir(self.slots.link) and not os.path.islink(self.slots.link):

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The two slots of an app, in which two of its releases can run side by side.
 
-``<home>/slots/a`` and ``<home>/slots/b`` are links to releases, ``<home>/slots/a.env`` is the environment that the processes in
-the slot were started with, and ``<home>/current`` is a link to the slot that serves. Each change is one rename, so a stop
+``<home>/slots/a`` and ``<home>/slots/b`` are links to releases, ``<home>/slots/a.env`` is the environment that the
+processes in the slot were started with, and ``<home>/current`` is a link to the slot that serves. Each change is one rename, so a stop
 anywhere leaves one slot serving, whole.
 """
 
@@ -59,16 +59,37 @@ class Slots:
             return False
 
     def occupy(self, slot: str, release_id: str, uid: int, gid: int) -> None:
-        """Put a release into a slot, with the wanted environment, which nobody but the app's user can read."""
+        """Put a release into a slot, with the wanted environment, which nobody but the app's user can read.
+
+        The environment of what serves in that slot is kept until the switch, for the case that it is to be taken back.
+        """
         os.makedirs(self.root, 0o755, exist_ok=True)
+        served, before = self.environment(slot), self._before(slot)
+        if slot == self.live() and os.path.exists(served) and not os.path.exists(before):
+            _copy(served, before, uid, gid)
         if self.env_file:
-            _copy(self.env_file, self.environment(slot), uid, gid)
+            _copy(self.env_file, served, uid, gid)
         _point(os.path.join(self.root, slot), os.path.join(self.releases, release_id))
+
+    def take_back(self, slot: str, release_id: str | None, uid: int, gid: int) -> None:
+        """Undo ``occupy``: the slot is empty again, or has the release that served there; so has the environment."""
+        if slot != self.live():
+            self.vacate(slot)
+        elif release_id:
+            if os.path.exists(self._before(slot)):
+                os.rename(self._before(slot), self.environment(slot))
+            _point(os.path.join(self.root, slot), os.path.join(self.releases, release_id))
+        live = self.live()
+        if live and self.env_file and os.path.exists(self.environment(live)):
+            _copy(self.environment(live), self.env_file, uid, gid)
+
+    def _before(self, slot: str) -> str:
+        return self.environment(slot) + ".before"
 
     def vacate(self, slot: str) -> None:
         """Empty a slot. The one that serves is refused by an assertion: no caller has a reason to."""
         assert slot != self.live()
-        for path in (os.path.join(self.root, slot), self.environment(slot)):
+        for path in (os.path.join(self.root, slot), self.environment(slot), self._before(slot)):
             if os.path.lexists(path):
                 os.unlink(path)
 
@@ -76,6 +97,8 @@ class Slots:
         """Make a slot the one that serves; all of it is on disk before."""
         os.sync()
         _point(self.link, os.path.join(self.root, slot))
+        if os.path.exists(self._before(slot)):
+            os.unlink(self._before(slot))
         os.sync()
 
 

@@ -11,7 +11,7 @@ short_description: Wait until a site answers at an address
 version_added: 0.1.0
 description:
   - Asks over HTTPS for a site's name at an address that need not be the one of its DNS record, and verifies the
-    certificate that it shows.
+    certificate that it shows unless told not to.
   - Fails with each of its answers if none of them is as wanted.
 author:
   - The minato.fleet maintainers (@minato-fleet)
@@ -36,6 +36,10 @@ options:
     description: Certificates, in PEM form, that the site's is held against. Empty for what this host trusts.
     type: str
     default: ""
+  verify:
+    description: Whether the certificate that the site shows has to be a good one.
+    type: bool
+    default: true
   status:
     description: Regular expression of the status that is wanted.
     type: str
@@ -93,6 +97,7 @@ def main() -> None:
             "port": {"type": "int", "default": 443},
             "path": {"type": "str", "required": True},
             "ca": {"type": "str", "default": ""},
+            "verify": {"type": "bool", "default": True},
             "status": {"type": "str", "default": "200"},
             "tries": {"type": "int", "default": 10},
             "delay": {"type": "float", "default": 2},

@@ -1,0 +1,28 @@
+# Copyright: (c) The minato.fleet maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who is connected to a port of this host, as the kernel tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+ESTABLISHED = "01"
+
+
+def parse(lines: Iterable[str], ports: set[int]) -> int:
+    """How many established connections to the ports a table of /proc/net has; the first line is its head."""
+    rows = (line.split() for line in list(lines)[1:])
+    return sum(row[3] == ESTABLISHED and int(row[1].rsplit(":", 1)[1], 16) in ports for row in rows)
+
+
+def connected(ports: set[int]) -> int:
+    """How many connections to the ports there are now, whoever made them."""
+    count = 0
+    for path in TABLES:
+        try:
+            with open(path, encoding="ascii") as table:
+                count += parse(table, ports)
+        except FileNotFoundError:  # a host without IPv6
+            continue
+    return count
