@@ -93,7 +93,11 @@ def secrets(texts: Iterable[str]) -> list[str]:
 def tail(output: str, hidden: Iterable[str]) -> str:
     """The last lines of a step's own output, without secrets."""
     lines = [line for line in output.splitlines() if not NOISE.match(line) and not RESULT.match(line)]
-    text = "\n".join(lines[-TAIL:])
+    return hide("\n".join(lines[-TAIL:]), hidden)
+
+
+def hide(text: str, hidden: Iterable[str]) -> str:
+    """The text without the values that must not be shown, nor the password of any URL."""
     for value in hidden:
         text = text.replace(value, "********")
     return URL_PASSWORD.sub(r"\g<head>********@", text)

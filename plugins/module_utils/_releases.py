@@ -18,7 +18,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible_collections.minato.fleet.plugins.module_utils import _release_hooks
+from ansible_collections.minato.fleet.plugins.module_utils import _release_hooks, _release_migrations
 
 STATES = ("building", "ready", "active", "bad")
 UNRESOLVED = "unresolved"
@@ -49,6 +49,7 @@ APP_SPEC: dict[str, Any] = {
     "node_version": {"type": "str", "default": ""},
     "switch": {"type": "str", "default": "beside", "choices": ["beside", "restart"]},
     "hooks": {"type": "dict", "default": {}},
+    "migrations": {"type": "str", "default": _release_migrations.DEFAULT},
 }
 
 #: An archive of a built release, as the module release takes it.
@@ -225,5 +226,7 @@ def mistakes(app: dict[str, Any]) -> list[str]:
     found += [f"shared: {path} must lie in the release" for path in app["shared"] if not OWN_PATH.match(path)]
     if app["env_example"] and not OWN_PATH.match(app["env_example"]):
         found.append("env_example: {} must lie in the release".format(app["env_example"]))
+    if app["migrations"] and not OWN_PATH.match(app["migrations"]):
+        found.append("migrations: {} must lie in the release".format(app["migrations"]))
     found += _release_hooks.mistakes(app["hooks"])
     return ["{}: {}".format(app["name"], mistake) for mistake in found]

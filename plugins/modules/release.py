@@ -121,6 +121,15 @@ options:
         type: str
         choices: [beside, restart]
         default: beside
+      migrations:
+        description:
+          - The directory of its migrations, a path within the release; empty for none. Whatever lies in it is one,
+            apart from hidden files, and its name is in the manifest.
+          - The file C(rollback-safe) in it names those that the release before can live with, one a line. A rollback
+            over any other is refused.
+          - The default may be missing in the release; another name may not.
+        type: str
+        default: migrations
       hooks:
         description:
           - The app's own commands at points of a deploy, each a mapping of C(command) and C(timeout) (seconds; 60 if it
@@ -139,11 +148,14 @@ options:
       - V(compare) holds O(app.env_file) against O(app.env_example).
       - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
         unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
+      - Where these have C(MIGRATION_DATABASE_URL) or C(DATABASE_URL) of a PostgreSQL server, V(migrate) holds an
+        advisory lock there, so that one migration of the app runs at a time, and waits for it up to O(timeout). This
+        needs psycopg2 on the host (C(python3-psycopg2)), and a connection that no pooler in transaction mode passes on.
       - V(hook) runs the app's command at the O(point), as the app's user, in the release, or in O(app.home) where there
         may be none (V(before_fetch), V(on_failure)). It gets the variables of O(app.env_file), if that exists, and
         C(FLEET_APP), C(FLEET_RELEASE), C(FLEET_COMMIT) and C(FLEET_POINT). Where the app has no hook there, nothing
         runs.
-      - V(seal) gives it to root, readable by the app's group.
+      - V(seal) gives it to root, readable by the app's group, and writes down its migrations in the manifest.
       - V(occupy) puts it into O(slot), with the wanted environment, for its processes to be started there.
       - V(switch) makes O(slot) the one that serves (C(current)).
       - V(vacate) empties O(slot), which must not be the one that serves.
@@ -288,12 +300,18 @@ import os
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils import _release_hooks, _release_run
+from ansible_collections.minato.fleet.plugins.module_utils import (
+    _release_database,
+    _release_hooks,
+    _release_migrations,
+    _release_run,
+)
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
 from ansible_collections.minato.fleet.plugins.module_utils._release_archive import ArchiveError, check_sum, unpack
 from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
 from ansible_collections.minato.fleet.plugins.module_utils._release_lock import Lock, LockedError
+from ansible_collections.minato.fleet.plugins.module_utils._release_migrations import MigrationsError
 from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
@@ -404,7 +422,22 @@ class Step:
         return self._run(self._order(self.app["build"]))
 
     def migrate(self) -> Result:
-        return self._run(self._order(self.app["migrate"])._replace(env_files=self.app["migrate_env_files"]))
+        order = self._order(self.app["migrate"])._replace(env_files=self.app["migrate_env_files"])
+        texts = _texts(order.env_files)
+        database = _release_database.url(texts)
+        if not database:
+            return self._run(order)
+        try:
+            with _release_database.locked(database, self.app["name"], order.timeout) as held:
+                done = self._run(order)
+        except _release_database.DatabaseError as error:
+            raise StepError(_release_run.hide(str(error), _release_run.secrets(texts))) from None
+        if held.lost:
+            self.module.warn(
+                f"{self.app['name']}: the connection that held the lock of the migration broke while that ran."
+                " See that no other run migrated at the same time"
+            )
+        return done
 
     def hook(self) -> Result:
         point, app = self.params["point"], self.app
@@ -430,11 +463,7 @@ class Step:
         return _release_run.Order(command, directory, self.params["environment"], [], self.params["timeout"])
 
     def _run(self, order: _release_run.Order) -> Result:
-        texts = []
-        for path in order.env_files:
-            if not os.path.isfile(path):
-                raise StepError(f"the environment file {path} does not exist")
-            texts.append(_text(path))
+        texts = _texts(order.env_files)
         words = _release_run.arguments(self.app, order)
         done = _release_run.run(self.module.get_bin_path("systemd-run", required=True), words)
         output = _release_run.tail(done.stdout, _release_run.secrets(texts))
@@ -446,6 +475,13 @@ class Step:
     def seal(self) -> Result:
         self.releases.link_shared(self.id, self.app["shared"])
         self.releases.seal(self.id)
+        found = _release_migrations.look(self.releases.directory(self.id), self.app["migrations"])
+        if found.unknown:
+            self.module.warn(
+                f"{self.app['name']}: {_release_migrations.SAFE} names {', '.join(found.unknown)}, which"
+                f" {self.app['migrations']} does not have"
+            )
+        self.releases.write_manifest(self.id, **_release_migrations.facts(found, self.app["migrate"]))
         return {"changed": True}
 
     def occupy(self) -> Result:
@@ -472,6 +508,14 @@ def foretold(params: dict[str, Any]) -> bool:
     if params["step"] == "hook":
         return bool(params["app"]["hooks"].get(params["point"]))
     return params["step"] not in ("begin", "compare", "remove", "end") or bool(params["ids"])
+
+
+def _texts(paths: list[str]) -> list[str]:
+    """The texts of environment files, which must be there."""
+    for path in paths:
+        if not os.path.isfile(path):
+            raise StepError(f"the environment file {path} does not exist")
+    return [_text(path) for path in paths]
 
 
 def _text(path: str) -> str:
@@ -518,7 +562,7 @@ def main() -> None:
         module.exit_json(**Step(module).take())
     except LockedError as error:
         module.fail_json(msg="{}: {}".format(app["name"], error), locked_by=error.holder)
-    except (StepError, HostError, ArchiveError, GitError, OSError) as error:
+    except (StepError, HostError, ArchiveError, GitError, MigrationsError, OSError) as error:
         module.fail_json(msg="{}: {}".format(app["name"], error))
 
 

@@ -122,6 +122,15 @@ options:
         type: str
         choices: [beside, restart]
         default: beside
+      migrations:
+        description:
+          - The directory of its migrations, a path within the release; empty for none. Whatever lies in it is one,
+            apart from hidden files, and its name is in the manifest.
+          - The file C(rollback-safe) in it names those that the release before can live with, one a line. A rollback
+            over any other is refused.
+          - The default may be missing in the release; another name may not.
+        type: str
+        default: migrations
       hooks:
         description:
           - The app's own commands at points of a deploy, each a mapping of C(command) and C(timeout) (seconds; 60 if it

@@ -35,6 +35,7 @@ APP = {
     "build": "",
     "migrate": " ",
     "build_on": "host",
+    "migrations": "migrations",
     "hooks": {},
 }
 
@@ -229,6 +230,7 @@ def test_git_gets_the_password_from_its_helper_alone() -> None:
         ({"shared": ["a/../../x"]}, "medical-api: shared: a/../../x must lie in the release"),
         ({"shared": ["./"]}, "medical-api: shared: ./ must lie in the release"),
         ({"env_example": "../.env"}, "medical-api: env_example: ../.env must lie in the release"),
+        ({"migrations": "/srv/sql"}, "medical-api: migrations: /srv/sql must lie in the release"),
         (
             {"hooks": {"befor_switch": {"command": "true"}}},
             "medical-api: hooks: there is no point befor_switch: did you mean before_switch?",
