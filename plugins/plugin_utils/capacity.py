@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator
 
+from ansible_collections.minato.fleet.plugins.plugin_utils import wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Host, megabytes
 
@@ -18,30 +19,53 @@ RESERVED_CONNECTIONS = 10
 # Memory by the name that Lightsail's plans and EC2's t3 and t4g types share.
 SIZES = {"micro": 1024, "small": 2048, "medium": 4096, "large": 8192, "xlarge": 16384, "2xlarge": 32768}
 
+TWICE = "twice"
+TWICE_MEANS = f"{TWICE}: another release is started beside the one that serves (switch: beside)"
+# Label, amount and what follows it; a heading has no amount.
+Row = tuple[str, "int | None", str]
+
 
 class Part(t.NamedTuple):
-    """One term of a sum: so many of one size, or of so many connections."""
+    """One term of a sum: so many processes of one size (``300M``, or so many connections) in so many slots."""
 
     name: str
-    times: int
+    processes: int
     size: str
-    total: int
+    each: int
+    slots: int = 1
+
+    @property
+    def total(self) -> int:
+        return self.processes * self.slots * self.each
 
     def __str__(self) -> str:
-        return f"{self.name} {self.times} x {self.size}" if self.times > 1 else f"{self.name} {self.size}"
+        if self.slots == 1:
+            return self.once
+        several = f"{self.processes} processes, " if self.processes > 1 else ""
+        return f"{self.name} {self.processes * self.slots} x {self.size} ({several}twice while it is switched)"
+
+    @property
+    def once(self) -> str:
+        """The term without its slots."""
+        return f"{self.name} {self.processes} x {self.size}" if self.processes > 1 else f"{self.name} {self.size}"
+
+    @property
+    def row(self) -> str:
+        """The term as a table has it: short."""
+        return self.once if self.slots == 1 else f"{self.once}, {TWICE}"
 
 
 def memory_parts(fleet: Fleet, host: Host) -> list[Part]:
     """What the apps, Redis and the base take of a host's memory."""
-    parts = [_part(app["name"], _processes(app), app["memory_max"]) for app in fleet.apps_of(host)]
+    parts = [_memory(app["name"], app["memory_max"], app["instances"], _slots(app)) for app in fleet.apps_of(host)]
     if "redis" in host.types:
-        parts.append(_part("redis", 1, f"{redis_memory(megabytes(host.redis['memory_max']))}M"))
-    return [*parts, _part("base", 1, fleet.base_memory)]
+        parts.append(_memory("redis", f"{redis_memory(megabytes(host.redis['memory_max']))}M"))
+    return [*parts, _memory("base", fleet.base_memory)]
 
 
-def _processes(app: App) -> int:
-    """How many run at most: an app that is switched without downtime is there twice for a while."""
-    return int(app["instances"]) * (2 if app["switch"] == "beside" else 1)
+def _slots(app: App) -> int:
+    """How many releases run at most: an app that is switched without downtime is there twice for a while."""
+    return len(wiring.slots(app))
 
 
 def redis_memory(data: int) -> int:
@@ -49,15 +73,19 @@ def redis_memory(data: int) -> int:
     return data * 5 // 4 + 48
 
 
-def _part(name: str, count: int, size: str) -> Part:
-    return Part(name, count, size, count * megabytes(size))
+def _memory(name: str, size: str, processes: int = 1, slots: int = 1) -> Part:
+    return Part(name, processes, size, megabytes(size), slots)
 
 
 def largest_build(fleet: Fleet, host: Host) -> Part | None:
     """What the host's largest build takes while the apps run. A migration runs here whatever was built elsewhere."""
-    here = [app for app in fleet.apps_of(host) if app["build_on"] == "host" or app["migrate"]]
-    builds = [_part(app["name"], 1, app["build_memory_max"]) for app in here]
+    here = [app for app in fleet.apps_of(host) if _is_built_on_host(app) or app["migrate"]]
+    builds = [_memory(app["name"], app["build_memory_max"]) for app in here]
     return max(builds, key=lambda part: part.total, default=None)
+
+
+def _is_built_on_host(app: App) -> bool:
+    return app["build_on"] == "host" and "artifact" not in app
 
 
 def swap(memory: int) -> int:
@@ -78,55 +106,75 @@ def size_for(memory: int) -> str:
 def connection_parts(fleet: Fleet, server: str) -> list[Part]:
     """What the pools of all processes on all hosts take of a server's connections."""
     apps = [app for app in fleet.used if app.get("database", {}).get("server") == server]
-    return [_pool(app, _hosts_with_processes(fleet, app) * _processes(app)) for app in apps]
+    return [part for app in apps for part in _pools(fleet, app)]
 
 
-def _hosts_with_processes(fleet: Fleet, app: App) -> int:
-    """How many hosts run the app, with those that it is leaving."""
-    return sum(app["name"] in (*host.app_names, *host.leaving) for host in fleet.hosts)
-
-
-def _pool(app: App, processes: int) -> Part:
-    pool = app["database"]["pool"]
-    return Part(app["name"], processes, str(pool), processes * pool)
+def _pools(fleet: Fleet, app: App) -> Iterator[Part]:
+    """What an app's hosts take; those that it is leaving serve until it has moved, and switch nothing meanwhile."""
+    name, processes, pool = app["name"], app["instances"], app["database"]["pool"]
+    yield Part(name, len(fleet.hosts_of(app)) * processes, str(pool), pool, _slots(app))
+    leaving = sum(name in host.leaving and name not in host.app_names for host in fleet.hosts)
+    if leaving:
+        yield Part(f"{name} where it leaves", leaving * processes, str(pool), pool)
 
 
 def total(parts: list[Part]) -> int:
     return sum(part.total for part in parts)
 
 
+def switch_remedy(parts: list[Part], rest: int, room: int, unit: str) -> str:
+    """What `switch: restart` would save, in words; empty where no part is there twice.
+
+    Args:
+        parts: The terms of a sum that is too large.
+        rest: What is in the sum beside them.
+        room: What there is.
+        unit: ``MB`` or ``connections``.
+    """
+    if all(part.slots == 1 for part in parts):
+        return ""
+    once = sum(part.processes * part.each for part in parts) + rest
+    fits = "which would fit" if once <= room else "which would not fit either"
+    return (
+        f" write `switch: restart` for an app that may be away while it is deployed (each once: {once} {unit}, {fits}),"
+    )
+
+
 def table(fleet: Fleet) -> list[str]:
     """The plan of a fleet: for each host its memory, for each database server its connections, a line a part."""
-    lines: list[str] = []
+    rows: list[Row] = []
     for host in fleet.hosts:
-        lines += _host_lines(fleet, host)
+        rows += _host_rows(fleet, host)
     for server, settings in sorted(fleet.databases.items()):
-        lines += _server_lines(fleet, server, settings.get("max_connections"))
-    return lines
+        rows += _server_rows(fleet, server, settings.get("max_connections"))
+    if any(app["switch"] == "beside" for app in fleet.used):
+        rows.append((TWICE_MEANS, None, ""))
+    width = max((len(label) for label, amount, _after in rows if amount is not None), default=0)
+    return [label if amount is None else f"  {label:<{width}}{amount:>8}{after}" for label, amount, after in rows]
 
 
-def _host_lines(fleet: Fleet, host: Host) -> Iterator[str]:
+def _host_rows(fleet: Fleet, host: Host) -> Iterator[Row]:
     parts = memory_parts(fleet, host)
     have = f"{host.memory_mb} MB" if host.memory_mb else "memory unknown: write fleet_memory_mb"
-    yield f"{host.name} ({', '.join(host.types) or 'no type'}; {have})"
-    yield from (f"  {part!s:<40}{part.total:>7} MB" for part in parts)
+    yield f"{host.name} ({', '.join(host.types) or 'no type'}; {have})", None, ""
+    yield from ((part.row, part.total, " MB") for part in parts)
     needed = total(parts)
-    yield f"  {'sum':<40}{needed:>7} MB{_left(host.memory_mb, needed, 'MB')}"
+    yield "sum", needed, f" MB{_left(host.memory_mb, needed, 'MB')}"
     build = largest_build(fleet, host)
     if build and host.memory_mb:
         room = host.memory_mb + swap(host.memory_mb)
         peak = needed + build.total
-        yield f"  {f'while {build.name} is built':<40}{peak:>7} MB{_left(room, peak, 'MB')}, with the swap"
+        yield f"while {build.name} is built", peak, f" MB{_left(room, peak, 'MB')}, with swap"
 
 
-def _server_lines(fleet: Fleet, server: str, limit: int | None) -> Iterator[str]:
+def _server_rows(fleet: Fleet, server: str, limit: int | None) -> Iterator[Row]:
     parts = connection_parts(fleet, server)
     have = f"{limit} connections" if limit else "limit unknown: write fleet_database.max_connections"
-    yield f"{server} (database; {have})"
-    yield from (f"  {part!s:<40}{part.total:>7}" for part in parts)
-    yield f"  {'reserve':<40}{RESERVED_CONNECTIONS:>7}"
+    yield f"{server} (database; {have})", None, ""
+    yield from ((part.row, part.total, "") for part in parts)
+    yield "reserve", RESERVED_CONNECTIONS, ""
     needed = total(parts) + RESERVED_CONNECTIONS
-    yield f"  {'sum':<40}{needed:>7}{_left(limit, needed, 'connections')}"
+    yield "sum", needed, _left(limit, needed, "connections")
 
 
 def _left(have: int | None, needed: int, unit: str) -> str:

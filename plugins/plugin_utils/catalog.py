@@ -17,6 +17,10 @@ RUNTIME_DEFAULTS: dict[str, dict[str, str]] = {
     "node": {"process_manager": "pm2", "install": "npm ci --omit=dev"},
     "python": {"process_manager": "systemd"},
 }
+# How far the port that an app's second slot has by default is from that of the first.
+STANDBY_OFFSET = 100
+# What an app has that comes as an artifact: it is built.
+ARTIFACT_DEFAULTS = {"install": "", "repository": ""}
 
 
 def app_schema() -> schemas.Schema:
@@ -44,16 +48,18 @@ def complete(app: App) -> App:
     """The app with every key that has a default filled in. Needs an app without schema problems."""
     completed = schemas.complete(schemas.plain(app), app_schema())
     behind_web = bool(completed["routes"]) and not completed["serves_tls"]
-    worked_out = {"switch": "beside" if behind_web else "restart", "standby_port": completed["port"] + 100}
-    return {**RUNTIME_DEFAULTS[completed["runtime"]], **worked_out, **completed}
+    worked_out = {"switch": "beside" if behind_web else "restart", "standby_port": completed["port"] + STANDBY_OFFSET}
+    built = ARTIFACT_DEFAULTS if "artifact" in completed else {}
+    return {**RUNTIME_DEFAULTS[completed["runtime"]], **worked_out, **built, **completed}
 
 
-def select_apps(apps: t.Any, names: t.Any) -> list[App]:
+def select_apps(apps: t.Any, names: t.Any, versions: Mapping[str, str] | None = None) -> list[App]:
     """The apps of one host, complete, in the order in which the host names them.
 
     Args:
         apps: The catalog (``fleet_apps``).
         names: The host's ``fleet_app_names``.
+        versions: Versions for this run, by the app's name, in place of the catalog's.
 
     Raises:
         AnsibleFilterError: The catalog breaks its schema, or a name is not in it.
@@ -65,7 +71,8 @@ def select_apps(apps: t.Any, names: t.Any) -> list[App]:
         problems = [unknown_app(name, by_name) for name in names if name not in by_name]
     if problems:
         raise AnsibleFilterError("fleet_apps: " + " ".join(problems))
-    return [complete(by_name[str(name)]) for name in names]
+    own = {name: {"version": version} for name, version in (versions or {}).items()}
+    return [complete({**by_name[str(name)], **own.get(str(name), {})}) for name in names]
 
 
 def unknown_app(name: str, known: Iterable[str]) -> str:

@@ -9,8 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import schemas, wiring
-from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
-from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Rule, megabytes
+from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import STANDBY_OFFSET, App
+from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import (
+    Fleet,
+    Rule,
+    keyed_ports,
+    megabytes,
+)
 
 # Accounts that Debian and Ubuntu have, or that a service of the host would make.
 SYSTEM_USERS = {
@@ -33,6 +38,8 @@ SET_BY_THE_FLEET = ("PORT", "HOST")
 DATABASE_VARIABLES = {"DATABASE_URL": "user", "DATABASE_POOL_MAX": "pool", "MIGRATION_DATABASE_URL": "migrator"}
 TLS_VARIABLES = ("TLS_CERT", "TLS_KEY")
 FIRST_ORDINARY_PORT = 1024  # below it, Linux asks for CAP_NET_BIND_SERVICE
+LAST_PORT = 65535
+EXAMPLE_PORTS = {"port": 3000, "standby_port": 3100}
 LEAST_MEMORY = 64
 ACME_PATH = "/.well-known/acme-challenge/"
 
@@ -53,20 +60,74 @@ def system_names(fleet: Fleet) -> Iterator[str]:
 
 
 def reserved_ports(fleet: Fleet) -> Iterator[str]:
-    for app, port in ((each, port) for each in fleet.apps for port in wiring.every_port(each)):
-        if port in SERVICE_PORTS:
-            yield f"{app['name']}: port: {port} is {SERVICE_PORTS[port]}'s. Write another, for example 3000."
-        elif port < FIRST_ORDINARY_PORT and not app["serves_tls"]:
+    for app in fleet.apps:
+        wrong: dict[str, str] = {}
+        for key, port in keyed_ports(app):
+            sentence = _reserved(app, port)
+            if sentence:
+                wrong.setdefault(key, sentence)
+        if len(wrong) > 1 and app["standby_port"] == app["port"] + STANDBY_OFFSET:
+            del wrong["standby_port"]  # it goes where the port goes
+        for key, sentence in wrong.items():
+            yield f"{app['name']}: {key}: {sentence} Write another, for example {EXAMPLE_PORTS[key]}."
+
+
+def _reserved(app: App, port: int) -> str:
+    """Why an app cannot have a port; empty where it can."""
+    if port in SERVICE_PORTS:
+        return f"{port} is {SERVICE_PORTS[port]}'s."
+    if port < FIRST_ORDINARY_PORT and not app["serves_tls"]:
+        return f"{port} is open to root alone, and the web server stands in front of the app."
+    if FIRST_OUTGOING_PORT <= port <= LAST_OUTGOING_PORT:
+        return (
+            f"{port} is one that Linux gives to outgoing connections"
+            f" ({FIRST_OUTGOING_PORT} to {LAST_OUTGOING_PORT}), so it may be taken when the app starts."
+        )
+    return f"{port} is beyond the last port ({LAST_PORT})." if port > LAST_PORT else ""
+
+
+def switches(fleet: Fleet) -> Iterator[str]:
+    """An app that is switched between two slots has ports for both, and something that follows it."""
+    for app in fleet.apps:
+        name = app["name"]
+        if app["switch"] != "beside":
+            continue
+        if app["serves_tls"]:
             yield (
-                f"{app['name']}: port: {port} is open to root alone, and the web server stands in front of the app."
-                " Write another, for example 3000."
+                f"{name}: switch: port {app['port']} is the app's own (serves_tls), and two releases cannot both have"
+                " it. Write `switch: restart`, or take serves_tls out."
             )
-        elif FIRST_OUTGOING_PORT <= port <= LAST_OUTGOING_PORT:
+        elif not app["routes"]:
             yield (
-                f"{app['name']}: port: {port} is one that Linux gives to outgoing connections"
-                f" ({FIRST_OUTGOING_PORT} to {LAST_OUTGOING_PORT}), so it may be taken when the app starts."
-                " Write another, for example 3000."
+                f"{name}: switch: no route leads to it, so nobody would follow it to its other port."
+                " Write `switch: restart`, or give it routes."
             )
+        else:
+            here, there = (wiring.ports(app, slot) for slot in wiring.slots(app))
+            both = sorted(set(here) & set(there))
+            if both:
+                several = f"its {len(here)} processes ({here[0]} to {here[-1]}) have"
+                whose = several if len(here) > 1 else "`port` has"
+                yield (
+                    f"{name}: standby_port: {both[0]} would be a port of both slots, and {whose} it already."
+                    f" Write another, for example {app['port'] + STANDBY_OFFSET}."
+                )
+
+
+def artifacts(fleet: Fleet) -> Iterator[str]:
+    """What comes as an artifact is built already."""
+    for app in (app for app in fleet.apps if "artifact" in app):
+        if app["runtime"] == "python":
+            yield (
+                f"{app['name']}: artifact: a virtual environment cannot be moved."
+                " Write `repository` instead, and the host makes its own."
+            )
+            continue
+        for key in ("install", "build"):
+            if app.get(key):
+                yield f"{app['name']}: {key}: an artifact comes installed and built. Take it out."
+        if app["build_on"] == "controller":
+            yield f"{app['name']}: build_on: an artifact comes built, so the controller has nothing to do. Take it out."
 
 
 def little_memory(fleet: Fleet) -> Iterator[str]:
@@ -204,6 +265,8 @@ RULES: tuple[Rule, ...] = (
     repeated_names,
     system_names,
     reserved_ports,
+    switches,
+    artifacts,
     little_memory,
     environment,
     runtimes,

@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import schemas
+from ansible_collections.minato.fleet.plugins.plugin_utils import schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 
 MEGABYTES = {"M": 1, "G": 1024}
@@ -18,6 +18,12 @@ MEGABYTES = {"M": 1, "G": 1024}
 def megabytes(size: str) -> int:
     """``600M`` is 600, ``2G`` is 2048."""
     return int(size[:-1]) * MEGABYTES[size[-1]]
+
+
+def keyed_ports(app: App) -> Iterator[tuple[str, int]]:
+    """Each port of an app, with the key of the catalog that gives it."""
+    for slot, key in zip(wiring.slots(app), ("port", "standby_port"), strict=False):
+        yield from ((key, port) for port in wiring.ports(app, slot))
 
 
 def _names(value: t.Any) -> tuple[str, ...]:

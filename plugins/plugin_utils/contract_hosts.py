@@ -5,16 +5,23 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter, defaultdict
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import capacity, catalog, schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
-from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import Fleet, Host, Rule
+from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import (
+    Fleet,
+    Host,
+    Rule,
+    keyed_ports,
+)
 
 # The group type_<runtime> runs apps of that runtime; type_web serves routes; type_database is a server elsewhere.
 TYPES = ("node", "python", "web", "redis", "database")
 RUNTIMES = ("node", "python")
+LOCAL_ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})(?![0-9])")
 
 
 def unknown_apps(fleet: Fleet) -> Iterator[str]:
@@ -77,16 +84,50 @@ def types(fleet: Fleet) -> Iterator[str]:
 
 
 def ports(fleet: Fleet) -> Iterator[str]:
+    """No two apps of a host take one port. It is said once for two apps: standby ports clash where the ports do."""
     for host in fleet.hosts:
-        by_port = defaultdict(list)
+        taken: dict[int, str] = {}
+        told: set[tuple[str, str]] = set()
+        apps = fleet.apps_of(host)
+        every = {port for app in apps for port in wiring.every_port(app)}
+        for app in apps:
+            for key, port in keyed_ports(app):
+                first = taken.setdefault(port, app["name"])
+                if first != app["name"] and (first, app["name"]) not in told:
+                    told.add((first, app["name"]))
+                    free = min(set(range(port + 1, 65536)) - every, default=1024)
+                    clash = f"{port} is taken on {host.name} by {first}"
+                    yield f"{app['name']}: {key}: {clash}. Write another, for example {free}."
+
+
+def process_names(fleet: Fleet) -> Iterator[str]:
+    """What an app's process in its second slot is called is no other app's name."""
+    for host in fleet.hosts:
         for app in fleet.apps_of(host):
-            for port in wiring.every_port(app):
-                by_port[port].append(app["name"])
-        for port, names in sorted(by_port.items()):
-            if len(names) > 1:
-                free = min(set(range(port + 1, 65536)) - set(by_port), default=1024)
-                taken = f"{port} is taken on {host.name} by {names[0]}"
-                yield f"{names[-1]}: port: {taken}. Write another, for example {free}."
+            for name in (wiring.slot_name(app, slot) for slot in wiring.slots(app)[1:]):
+                if name in host.app_names and name in fleet.by_name:
+                    yield (
+                        f"{name}: name: {app['name']} is switched between two processes on {host.name}, and its second"
+                        f" is called {name} too. Give one of the apps another name, or write `switch: restart` for"
+                        f" {app['name']}."
+                    )
+
+
+def fixed_addresses(fleet: Fleet) -> Iterator[str]:
+    """No app is told the port of a neighbour that changes it with each release."""
+    for host in fleet.hosts:
+        apps = fleet.apps_of(host)
+        for app, other in ((app, other) for app in apps for other in apps if other is not app):
+            if len(wiring.slots(other)) == 1:
+                continue
+            for name, value in app["env"].items():
+                found = LOCAL_ADDRESS.search(str(value))
+                if found and int(found[1]) in wiring.every_port(other):
+                    yield (
+                        f"{app['name']}: env.{name}: {found[0]} is a port of {other['name']} on {host.name}, which"
+                        " takes another with each release. Write the address of one of its routes, or"
+                        f" `switch: restart` for {other['name']}."
+                    )
 
 
 def routes(fleet: Fleet) -> Iterator[str]:
@@ -167,9 +208,10 @@ def memory(fleet: Fleet) -> Iterator[str]:
         terms = " + ".join(map(str, parts))
         if total > host.memory_mb:
             largest = max(parts[:-1], key=lambda part: part.total, default=parts[-1]).name
+            saved = capacity.switch_remedy(parts, 0, host.memory_mb, "MB")
             yield (
                 f"{host.name}: memory_max: {terms} = {total} MB, and the host has {host.memory_mb} MB of RAM."
-                f" Lower it (the largest is {largest}), move an app to another host,"
+                f" Lower it (the largest is {largest}),{saved} move an app to another host,"
                 f" or take a larger one: {capacity.size_for(total)} would do."
             )
             continue
@@ -183,4 +225,4 @@ def memory(fleet: Fleet) -> Iterator[str]:
 
 
 INVENTORY: tuple[Rule, ...] = (unknown_apps, types)
-RULES: tuple[Rule, ...] = (ports, routes, forwards, node_versions, memory)
+RULES: tuple[Rule, ...] = (ports, process_names, fixed_addresses, routes, forwards, node_versions, memory)

@@ -128,10 +128,11 @@ def pools(fleet: Fleet) -> Iterator[str]:
         parts = capacity.connection_parts(fleet, server)
         total = capacity.total(parts) + reserve
         if limit is not None and total > limit:
-            terms = " + ".join(f"{part.name} {part.times} x {part.size}" for part in parts)
+            terms = " + ".join(map(str, parts))
+            saved = capacity.switch_remedy(parts, reserve, limit, "connections")
             yield (
                 f"{server}: database.pool: {terms} + reserve {reserve} = {total} connections,"
-                f" and the server takes {limit}. Lower a pool, run fewer processes, or take a larger server."
+                f" and the server takes {limit}. Lower a pool, run fewer processes,{saved} or take a larger server."
             )
 
 

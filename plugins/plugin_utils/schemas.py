@@ -94,6 +94,8 @@ def sentences(error: t.Any, label: str, place: Place, rule: Schema) -> Iterator[
         for key in error.validator_value:
             if key not in error.instance:
                 yield f"{label}: {_dotted([*place, key])} is missing. {_remedy([*place, key], rule)}"
+    elif error.validator == "oneOf":
+        yield from _either(error, label, place, rule)
     elif error.validator == "type":
         wanted = " or ".join(TYPE_NAMES[name] for name in _listed(error.validator_value))
         found = "an empty value" if error.instance is None else _quoted(error)
@@ -110,6 +112,22 @@ def sentences(error: t.Any, label: str, place: Place, rule: Schema) -> Iterator[
         yield f"{label}: {here} must be {span}, not {error.instance}. {_remedy(place, rule)}"
     else:
         yield f"{label}: {here} cannot be {_quoted(error)}. {_remedy(place, rule)}"
+
+
+def _either(error: t.Any, label: str, place: Place, rule: Schema) -> Iterator[str]:
+    """The sentence about a mapping that has none, or several, of the keys of which it has to have one."""
+    if not isinstance(error.instance, Mapping):
+        return  # that is said by the type
+    keys = [choice["required"][0] for choice in error.validator_value]
+    held = [_dotted([*place, key]) for key in keys if key in error.instance]
+    if held:
+        yield f"{label}: {' and '.join(held)} cannot stand together. Keep one of them."
+    else:
+        here, other = ([*place, key] for key in keys)
+        yield (
+            f"{label}: {_dotted(here)} is missing. {_remedy(here, rule)}"
+            f" Or write {_dotted(other)}. {_remedy(other, rule)}"
+        )
 
 
 def _quoted(error: t.Any) -> str:

@@ -85,6 +85,16 @@ def _in_slots(apps: list[App], running: Running, manager: str) -> t.Iterator[tup
             yield from ((app, slot) for slot in running.get(app["name"], ("a",)))
 
 
+def running(live: t.Mapping[str, str | None], name: str = "", slot: str = "") -> dict[str, list[str]]:
+    """The slots that each app is to run in: the one that serves, and for the app with that name one beside it.
+
+    Args:
+        live: The slot that serves, by the app's name; null for one that was never deployed.
+    """
+    found = {app: [serves] if serves else [] for app, serves in live.items()}
+    return {**found, name: sorted({*found.get(name, []), slot})} if name else found
+
+
 def slots(app: App) -> tuple[str, ...]:
     """The slots that the app's releases take in turn."""
     return ("a", "b") if app["switch"] == "beside" else ("a",)
@@ -126,6 +136,9 @@ def app_releases(apps: list[App]) -> list[Item]:
             "build_memory_max": app["build_memory_max"],
             "build_on": app["build_on"],
             "switch": app["switch"],
+            "migrations": app["migrations"],
+            "hooks": app["hooks"],
+            **({"artifact": app["artifact"]} if "artifact" in app else {}),
             "node_version": node_major(app) if app["runtime"] == "node" else "",
             # On the host a build finds these in the environment file.
             "build_env": _texts(app["env"]) if app["build_on"] == "controller" else {},
@@ -325,7 +338,7 @@ def _behind_web(apps: list[App]) -> list[App]:
 
 
 def nginx_upstreams(
-    apps: list[App], maintenance: t.Sequence[str] = (), serving: t.Mapping[str, str] | None = None
+    apps: list[App], maintenance: t.Sequence[str] = (), serving: t.Mapping[str, str | None] | None = None
 ) -> list[Item]:
     """Input of the role nginx: one upstream for each app that has a route.
 
@@ -336,7 +349,7 @@ def nginx_upstreams(
     return [
         {
             "name": app["name"],
-            "servers": [f"127.0.0.1:{port}" for port in ports(app, (serving or {}).get(app["name"], "a"))],
+            "servers": [f"127.0.0.1:{port}" for port in ports(app, (serving or {}).get(app["name"]) or "a")],
             "sticky": app["sticky"],
             "maintenance": app["name"] in maintenance,
         }
@@ -377,6 +390,20 @@ def _nginx_route(app: App, route: Item) -> Item:
         "allow": route["allow"],
         **limit,
     }
+
+
+def probe(app: App) -> Item:
+    """A request that the app answers behind a web server: ``name``, ``path``, ``status`` (a regular expression).
+
+    It is the app's health where that can be asked from outside, or else the path of a route, to which it has some
+    answer.
+    """
+    for route in app["routes"]:
+        if route["strip_prefix"] or route["path"] == "/":
+            path = str(route["path"]).rstrip("/") + str(app["health_path"])
+            return {"name": route["host"], "path": path, "status": "200"}
+    route = app["routes"][0]
+    return {"name": route["host"], "path": route["path"], "status": "(?!404|421)[1-4]"}
 
 
 def certificates(apps: list[App]) -> list[Item]:

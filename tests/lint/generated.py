@@ -115,6 +115,7 @@ def variables_table(schema: dict[str, Any]) -> str:
 
 def _schema_rows(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     node = _resolved(node, schema)
+    told: set[str] = set()
     for name, reference in node.get("properties", {}).items():
         key = _resolved(reference, schema)
         items = _resolved(key.get("items", {}), schema)
@@ -124,7 +125,9 @@ def _schema_rows(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> I
             _default(key, name in node.get("required", [])),
             _schema_meaning(key),
         )
-        yield from _schema_rows(f"{prefix}{name}.", key, schema)
+        if reference.get("$ref") not in told:  # neighbours of one kind have the same keys
+            yield from _schema_rows(f"{prefix}{name}.", key, schema)
+            told.add(reference.get("$ref", ""))
         yield from _schema_rows(f"{prefix}{name}[].", items, schema)
 
 

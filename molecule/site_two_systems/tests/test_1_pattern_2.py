@@ -64,7 +64,7 @@ def test_each_system_has_its_own_user_daemon_and_port(first: Any) -> None:
         for user in ("medical-api", "voicedrive-api")
         for app in json.loads(first.check_output(f"{_as(user)} /opt/pm2/bin/pm2 jlist"))
     }
-    assert memory == {"medical-api": 600 << 20, "voicedrive-api": 450 << 20}
+    assert memory == {"medical-api": 600 << 20, "voicedrive-api": 300 << 20}
 
 
 def _as(user: str) -> str:

@@ -47,19 +47,27 @@ def test_no_secret_is_told() -> None:
 
 
 def test_plan() -> None:
-    fleet = fleet_of({"set": {"hosts.box-1.fleet_memory_mb": 2048}})
+    fleet = fleet_of({"set": {"hosts.box-1.fleet_memory_mb": 2048, "fleet_apps.1.switch": "restart"}})
     assert contract.plan(fleet["fleet_apps"], fleet["hosts"], fleet["databases"], "600M") == [
         "box-1 (node, web; 2048 MB)",
-        "  medical-api 600M                            600 MB",
-        "  voicedrive-api 2 x 450M                     900 MB",
-        "  base 600M                                   600 MB",
-        "  sum                                        2100 MB   52 MB too many",
-        "  while medical-api is built                 3124 MB   972 MB left, with the swap",
+        "  medical-api 600M, twice       1200 MB",
+        "  voicedrive-api 2 x 450M        900 MB",
+        "  base 600M                      600 MB",
+        "  sum                           2700 MB   652 MB too many",
+        "  while medical-api is built    3724 MB   372 MB left, with swap",
         "medical-db (database; 79 connections)",
-        "  medical-api 10                               10",
-        "  reserve                                      10",
-        "  sum                                          20   59 connections left",
+        "  medical-api 10, twice           20",
+        "  reserve                         10",
+        "  sum                             30   49 connections left",
+        "twice: another release is started beside the one that serves (switch: beside)",
     ]
+
+
+def test_a_plan_in_which_nothing_is_there_twice() -> None:
+    fleet = fleet_of({"set": {"fleet_apps.0.switch": "restart", "fleet_apps.1.switch": "restart"}})
+    rows = contract.plan(fleet["fleet_apps"], fleet["hosts"], fleet["databases"], "600M")
+    assert rows
+    assert not any("twice" in row for row in rows)
 
 
 def test_no_plan_of_a_catalog_that_breaks_its_schema() -> None:

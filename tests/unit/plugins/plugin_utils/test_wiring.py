@@ -98,7 +98,56 @@ def test_redis_without_a_password_is_named(fleet: dict[str, t.Any]) -> None:
         FILTERS["env_files"](apps, {}, {})
 
 
+@pytest.mark.parametrize(
+    ("app", "slot", "ports"),
+    [("medical-api", "a", [3000]), ("voicedrive-api", "b", [3101]), ("morizo-aiv2", "b", [8100, 8101])],
+)
+def test_the_ports_of_a_slot(fleet: dict[str, t.Any], app: str, slot: str, ports: list[int]) -> None:
+    assert FILTERS["slot_ports"](FILTERS["select_apps"](fleet["fleet_apps"], [app])[0], slot) == ports
+
+
+@pytest.mark.parametrize(
+    ("live", "further", "slots"),
+    [
+        ({"medical-api": "a", "new": None}, [], {"medical-api": ["a"], "new": []}),
+        ({"medical-api": "a"}, ["medical-api", "b"], {"medical-api": ["a", "b"]}),
+        ({"medical-api": "a"}, ["medical-api", "a"], {"medical-api": ["a"]}),
+        ({"medical-api": "b", "new": None}, ["new", "a"], {"medical-api": ["b"], "new": ["a"]}),
+        ({}, ["new", "a"], {"new": ["a"]}),
+    ],
+)
+def test_the_slots_that_apps_run_in(
+    live: dict[str, str | None], further: list[str], slots: dict[str, list[str]]
+) -> None:
+    assert FILTERS["running"](live, *further) == slots
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "status"),
+    [
+        ({}, "/health", "200"),
+        ({"path": "/api/", "strip_prefix": True}, "/api/health", "200"),
+        ({"path": "/api/"}, "/api/", "(?!404|421)[1-4]"),
+    ],
+)
+def test_what_an_app_is_asked_from_outside(
+    fleet: dict[str, t.Any], route: dict[str, t.Any], path: str, status: str
+) -> None:
+    apps = [{**fleet["fleet_apps"][0], "routes": [{"host": "api.medical.test", **route}]}]
+    app = FILTERS["select_apps"](apps, ["medical-api"])[0]
+    assert FILTERS["probe"](app) == {"name": "api.medical.test", "path": path, "status": status}
+
+
+def test_an_artifact_is_handed_on_and_nothing_is_installed(fleet: dict[str, t.Any]) -> None:
+    artifact = {"path": "/srv/medical-api.tar.gz", "sha256": "0" * 64}
+    app = {**fleet["fleet_apps"][0], "artifact": artifact, "hooks": {"before_switch": {"command": "true"}}}
+    del app["repository"]
+    given = FILTERS["app_releases"](FILTERS["select_apps"]([app], ["medical-api"]))[0]
+    assert (given["artifact"], given["repository"], given["install"], given["build"]) == (artifact, "", "", "")
+    assert given["hooks"] == {"before_switch": {"command": "true", "timeout": 60}}
+
+
 def test_every_filter_of_the_wiring_has_a_case() -> None:
-    elsewhere = {"ca_certificates", "database_clients"}
+    elsewhere = {"ca_certificates", "database_clients", "probe", "running", "slot_ports"}
     tested = {case["filter"] for case in CASES} | elsewhere
     assert {name for name, each in FILTERS.items() if each.__module__.endswith(".wiring")} == tested
