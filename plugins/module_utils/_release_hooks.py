@@ -30,9 +30,9 @@ class Hook(NamedTuple):
     timeout: int
 
 
-def find(hooks: Mapping[str, Any], point: str) -> Hook | None:
+def find(hooks: Mapping[str, Any], point: str | None) -> Hook | None:
     """The hook at a point, or None where the app has none there."""
-    given = hooks.get(point)
+    given = hooks.get(point) if point else None
     return Hook(str(given["command"]), int(given.get("timeout", TIMEOUT))) if given else None
 
 

@@ -345,12 +345,21 @@ class Step:
         """Take the step that is asked for; the lock tells others what is under way."""
         name = self.params["step"]
         if name not in ("begin", "end"):
-            self.lock.note(name)
+            self.lock.note(f"{name} {self.params['point']}" if name == "hook" else name, self._limit())
         step: Callable[[], Result] = getattr(self, name)
         return step()
 
+    def _limit(self) -> int:
+        """Seconds that the step may take, and what the run does until the next one."""
+        hook = _release_hooks.find(self.app["hooks"], self.params["point"])
+        # A migration may wait for another's end first.
+        own = self.params["timeout"] * (2 if self.params["step"] == "migrate" else 1)
+        return max(own, hook.timeout if hook else 0)
+
     def begin(self) -> Result:
-        self.lock.take("begin", self.params["timeout"], self.params["over"])
+        told = self.lock.take("begin", self.params["timeout"], self.params["over"])
+        if told:
+            self.module.warn(f"{self.app['name']}: {told}")
         _release_run.stop_leftover(self.app["name"], self.module.get_bin_path("systemctl", required=True))
         self.releases.check_unfinished(self.params["ids"])
         return self.remove()
