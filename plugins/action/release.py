@@ -1,6 +1,6 @@
 # Copyright: (c) The minato.fleet maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tell the module which run it belongs to, and send it the archive that it shall unpack.
+"""Tell the module which run it belongs to, send it the archive that it shall unpack, and keep a history here as well.
 
 What a killed run left locked is so told from what another run is doing.
 """
@@ -15,6 +15,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.minato.fleet.plugins.module_utils._release_history import HistoryError, append
+
+HISTORY = "~/.local/state/minato.fleet/history.jsonl"
 
 
 def holder() -> str:
@@ -36,13 +39,25 @@ def is_over(other: str) -> bool:
     return False
 
 
+def keep(path: str, entry: dict[str, Any]) -> None:
+    """Add a line to this machine's own history. Raises HistoryError."""
+    whole = os.path.abspath(os.path.expanduser(path))
+    try:
+        os.makedirs(os.path.dirname(whole), 0o700, exist_ok=True)
+    except OSError as error:
+        raise HistoryError(f"{path} did not get its line: {error.strerror}") from None
+    append(whole, entry, 0o600)
+
+
 class ActionModule(ActionBase):
     """The module, once more where the lock is that of a run that was killed."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module."""
         super().run(tmp, task_vars)
-        arguments = {**self._task.args, "holder": holder()}
+        arguments = {"controller_history": HISTORY, **self._task.args, "holder": holder()}
+        history = arguments.pop("controller_history")
+        arguments["host"] = (task_vars or {}).get("inventory_hostname", "")
         if arguments.get("step") == "unpack" and not self._task.check_mode:
             artifact = arguments["artifact"]
             arguments["artifact"] = {**artifact, "path": self._sent(artifact["path"])}
@@ -50,6 +65,11 @@ class ActionModule(ActionBase):
         if is_over(str(result.get("locked_by", ""))):
             arguments["over"] = result["locked_by"]
             result = self._execute_module(module_args=arguments, task_vars=task_vars)
+        if history and result.get("entry"):
+            try:
+                keep(str(history), result["entry"])
+            except HistoryError as error:
+                result.setdefault("warnings", []).append(f"on the controller, {error}")
         return result
 
     def _sent(self, archive: str) -> str:

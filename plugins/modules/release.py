@@ -161,6 +161,9 @@ options:
       - V(vacate) empties O(slot), which must not be the one that serves.
       - V(abandon) marks it bad, with O(reason); a release that runs already is left alone.
       - V(remove) removes the releases O(ids).
+      - V(record) adds a line of JSON to C(<home>/history.jsonl) on the host, which is cut to its last 1000 lines when
+        it has more than 1100, and the same line to O(controller_history). It comes before V(end), and does nothing in
+        check mode. A line that cannot be written is a warning.
       - V(end) lets other runs in.
     type: str
     required: true
@@ -180,6 +183,7 @@ options:
       - abandon
       - remove
       - hook
+      - record
       - end
   point:
     description: Where in the deploy V(step=hook) stands.
@@ -230,9 +234,33 @@ options:
     type: int
     default: 1800
   reason:
-    description: Why the release is bad.
+    description: Why the release is bad, or why the deploy ended as it did; of that, V(record) keeps the first line.
     type: str
     default: ""
+  result:
+    description:
+      - What became of the deploy, for V(record).
+      - V(ok) where O(id) serves; V(failed) where it never did; V(reverted) where it did, and was taken back.
+    type: str
+    choices: [ok, failed, reverted]
+  action:
+    description: What was done, as M(minato.fleet.release_info) says it, or V(rollback); for V(record).
+    type: str
+    choices: [deploy, start, rollback]
+  previous:
+    description: Id of the release that served before, for V(record); empty for none.
+    type: str
+  seconds:
+    description: How long it took, for V(record). Without it, the time since V(begin).
+    type: float
+  host:
+    description: The host's name in the inventory. The action plugin fills it in.
+    type: str
+    default: ""
+  controller_history:
+    description: The file on the controller that gets a line of each deploy too, of all apps and hosts; empty for none.
+    type: path
+    default: ~/.local/state/minato.fleet/history.jsonl
   disk_reserve_mb:
     description:
       - V(fetch) refuses to begin unless this much stays free beside a release of the present one's size; V(reserve),
@@ -294,6 +322,59 @@ output:
   returned: for the steps V(install), V(build), V(migrate) and V(hook), where there is one
   type: str
   sample: "added 110 packages in 5s"
+entry:
+  description: What the line of the history says.
+  returned: for the step V(record)
+  type: dict
+  contains:
+    time:
+      description: When it was written, UTC.
+      type: str
+      sample: "2026-11-21T19:00:00Z"
+    app:
+      description: Name of the app.
+      type: str
+      sample: medical-api
+    host:
+      description: The host's name in the inventory.
+      type: str
+      sample: api-1
+    release:
+      description: Id of the release.
+      type: str
+      sample: 0007-3f2a9c01b7de
+    previous:
+      description: Id of the release that served before, or null.
+      type: str
+      sample: 0006-9d0e1f2a3b4c
+    commit:
+      description: Its commit, or null.
+      type: str
+      sample: 3f2a9c01b7de4f5a6b7c8d9e0f1a2b3c4d5e6f70
+    version:
+      description: The version that was asked for.
+      type: str
+      sample: main
+    action:
+      description: What was done.
+      type: str
+      sample: deploy
+    result:
+      description: What became of it.
+      type: str
+      sample: ok
+    reason:
+      description: The first line of why, without secrets; empty where nothing was said.
+      type: str
+      sample: ""
+    seconds:
+      description: How long it took, or null.
+      type: float
+      sample: 41.5
+    by:
+      description: Who did it, on which machine.
+      type: str
+      sample: ono@desk
 """
 
 import os
@@ -302,6 +383,7 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils import (
     _release_database,
+    _release_history,
     _release_hooks,
     _release_migrations,
     _release_run,
@@ -309,7 +391,7 @@ from ansible_collections.minato.fleet.plugins.module_utils import (
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
 from ansible_collections.minato.fleet.plugins.module_utils._release_archive import ArchiveError, check_sum, unpack
 from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
-from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases
+from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases, now
 from ansible_collections.minato.fleet.plugins.module_utils._release_lock import Lock, LockedError
 from ansible_collections.minato.fleet.plugins.module_utils._release_migrations import MigrationsError
 from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
@@ -322,7 +404,8 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
 )
 
 STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate"]
-STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "hook", "end"]
+STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "hook", "record", "end"]
+HISTORY = "~/.local/state/minato.fleet/history.jsonl"
 Result = Dict[str, Any]
 
 
@@ -344,7 +427,7 @@ class Step:
     def take(self) -> Result:
         """Take the step that is asked for; the lock tells others what is under way."""
         name = self.params["step"]
-        if name not in ("begin", "end"):
+        if name not in ("begin", "record", "end"):
             self.lock.note(f"{name} {self.params['point']}" if name == "hook" else name, self._limit())
         step: Callable[[], Result] = getattr(self, name)
         return step()
@@ -353,7 +436,7 @@ class Step:
         """Seconds that the step may take, and what the run does until the next one."""
         hook = _release_hooks.find(self.app["hooks"], self.params["point"])
         # A migration may wait for another's end first.
-        own = self.params["timeout"] * (2 if self.params["step"] == "migrate" else 1)
+        own: int = self.params["timeout"] * (2 if self.params["step"] == "migrate" else 1)
         return max(own, hook.timeout if hook else 0)
 
     def begin(self) -> Result:
@@ -363,6 +446,34 @@ class Step:
         _release_run.stop_leftover(self.app["name"], self.module.get_bin_path("systemctl", required=True))
         self.releases.check_unfinished(self.params["ids"])
         return self.remove()
+
+    def record(self) -> Result:
+        params, app = self.params, self.app
+        manifest = self.releases.manifest(self.id)
+        took = self.lock.age() if params["seconds"] is None else params["seconds"]
+        env_files = [path for path in [app["env_file"], *app["migrate_env_files"]] if os.path.isfile(path)]
+        hidden = _release_run.secrets(_texts(env_files))
+        entry = {
+            "time": now(),
+            "app": app["name"],
+            "host": params["host"],
+            "release": self.id,
+            "previous": params["previous"] or None,
+            "commit": params["commit"] or manifest.get("commit") or None,
+            "version": app["version"],
+            "action": params["action"],
+            "result": params["result"],
+            "reason": _release_history.reason(_release_run.hide(params["reason"], hidden)),
+            "seconds": None if took is None else round(took, 1),
+            "by": _release_history.person(params["holder"]),
+        }
+        path = os.path.join(app["home"], "history.jsonl")
+        try:
+            _release_history.append(path, entry, 0o644)
+            _release_history.cut(path)
+        except _release_history.HistoryError as error:
+            self.module.warn(f"{app['name']}: {error}")
+        return {"changed": True, "entry": entry}
 
     def end(self) -> Result:
         self.lock.give_back()
@@ -516,7 +627,7 @@ def foretold(params: dict[str, Any]) -> bool:
     """Whether the step would change anything."""
     if params["step"] == "hook":
         return bool(params["app"]["hooks"].get(params["point"]))
-    return params["step"] not in ("begin", "compare", "remove", "end") or bool(params["ids"])
+    return params["step"] not in ("begin", "compare", "remove", "record", "end") or bool(params["ids"])
 
 
 def _texts(paths: list[str]) -> list[str]:
@@ -549,6 +660,12 @@ def main() -> None:
             "disk_reserve_mb": {"type": "int", "default": 512},
             "holder": {"type": "str", "default": ""},
             "over": {"type": "str", "default": ""},
+            "result": {"type": "str", "choices": ["ok", "failed", "reverted"]},
+            "action": {"type": "str", "choices": ["deploy", "start", "rollback"]},
+            "previous": {"type": "str"},
+            "seconds": {"type": "float"},
+            "host": {"type": "str", "default": ""},
+            "controller_history": {"type": "path", "default": HISTORY},
         },
         required_if=[("step", step, ("id",)) for step in STEPS if step not in ("remove", "end")]
         + [
@@ -556,6 +673,7 @@ def main() -> None:
             ("step", "reserve", ("commit", "artifact")),
             ("step", "unpack", ("artifact",)),
             ("step", "hook", ("point",)),
+            ("step", "record", ("result", "action")),
         ],
         supports_check_mode=True,
     )

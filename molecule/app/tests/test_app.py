@@ -291,7 +291,8 @@ def test_one_run_at_a_time_and_a_killed_one_is_cleared_away_by_the_next(host: An
         second = deploy(**QUICK)
         assert second.returncode != 0
         told = re.search(
-            r"hello: another run is deploying it: \S+, process (\d+), since [-0-9: ]+ UTC \(\d+ s\), at step build for \d+ s",
+            r"hello: another run is deploying it: \S+, process (\d+), since [-0-9: ]+ UTC \(\d+ s\),"
+            r" at step build for \d+ s",
             second.stdout,
         )
         assert told

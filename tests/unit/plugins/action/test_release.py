@@ -1,13 +1,17 @@
-"""Which run is over and which is not."""
+"""Which run is over and which is not, and the history that is kept here."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
-from ansible_collections.minato.fleet.plugins.action.release import holder, is_over
+import pytest
+from ansible_collections.minato.fleet.plugins.action.release import holder, is_over, keep
+from ansible_collections.minato.fleet.plugins.module_utils._release_history import HistoryError
 
 HERE = socket.gethostname()
 
@@ -28,3 +32,17 @@ def test_a_run_of_this_machine_that_is_no_more_is_over() -> None:
 def test_what_nobody_wrote_is_not_over() -> None:
     assert not is_over("")
     assert not is_over("an unknown run")
+
+
+def test_the_controller_keeps_a_history_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "fleet" / "history.jsonl"
+    for host in ("api-1", "api-2"):
+        keep(str(path), {"app": "medical-api", "host": host})
+    assert [json.loads(line)["host"] for line in path.read_text().splitlines()] == ["api-1", "api-2"]
+    assert [oct(each.stat().st_mode & 0o777) for each in (path.parent, path)] == ["0o700", "0o600"]
+
+
+def test_a_history_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HistoryError, match=r"file/history\.jsonl did not get its line: "):
+        keep(str(tmp_path / "file" / "history.jsonl"), {})
