@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.minato.fleet.molecule.shared.site import Site
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 
 @dataclass
@@ -99,10 +99,12 @@ class Listener:
                 async with connect(url, additional_headers=self.headers, open_timeout=5, **options) as socket:
                     if lost:
                         self.away.append(time.monotonic() - lost)
-                    async for message in socket:
-                        self.heard.append(message)
-                    self.codes.append(socket.close_code or 0)
-                    lost = time.monotonic()
+                    try:
+                        while True:
+                            self.heard.append(await socket.recv())
+                    except ConnectionClosed:
+                        self.codes.append(socket.close_code or 0)
+                        lost = time.monotonic()
             except (OSError, TimeoutError, WebSocketException):
                 lost = lost or time.monotonic()
                 await asyncio.sleep(0.2)

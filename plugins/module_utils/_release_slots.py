@@ -63,7 +63,8 @@ class Slots:
 
         The environment of what serves in that slot is kept until the switch, for the case that it is to be taken back.
         """
-        os.makedirs(self.root, 0o755, exist_ok=True)
+        os.makedirs(self.root, exist_ok=True)
+        os.chmod(self.root, 0o755)
         served, before = self.environment(slot), self._before(slot)
         if slot == self.live() and os.path.exists(served) and not os.path.exists(before):
             _copy(served, before, uid, gid)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,15 +9,11 @@ from typing import Any
 import pytest
 import testinfra
 from ansible_collections.minato.fleet.molecule.shared.playbook import ROOT, run_playbook
+from ansible_collections.minato.fleet.molecule.shared.s2 import medical_user, read_secrets, social_user
 from ansible_collections.minato.fleet.molecule.shared.site import Site, address_of
 
 SCENARIO = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".ansible" / "site_two_systems"
-PASSWORD = "a password of one's own"  # of a user that the tests make
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _host(name: str) -> Any:
@@ -31,8 +23,7 @@ def _host(name: str) -> Any:
 @pytest.fixture(scope="session")
 def secrets() -> dict[str, str]:
     """Every secret of the fleet, as <app>/<name>."""
-    root = STATE / "secrets"
-    return {str(path.relative_to(root)): path.read_text().strip() for path in root.rglob("*") if path.is_file()}
+    return read_secrets(STATE)
 
 
 @pytest.fixture(scope="session")
@@ -63,23 +54,13 @@ def site() -> Site:
 @pytest.fixture(scope="session")
 def medical(secrets: dict[str, str]) -> dict[str, str]:
     """Headers of a request to the medical system."""
-    header, claims = (_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256"}, {"sub": "test"}))
-    key = secrets["medical-api/JWT_SECRET"].encode()
-    signature = hmac.new(key, f"{header}.{claims}".encode(), hashlib.sha256).digest()
-    return {"Authorization": f"Bearer {header}.{claims}.{_base64url(signature)}"}
+    return medical_user(secrets)
 
 
 @pytest.fixture(scope="session")
 def social(site: Site) -> dict[str, str]:
     """Headers of a request to VoiceDrive: those of a user who has joined through the gateway (S2.6)."""
-    user = {"email": "ichiban@s2.test", "name": "看護師 一号", "password": PASSWORD}
-    status, _headers, told = site.ask("POST", "/api/auth/users", user)
-    assert status in (201, 409), told
-    status, _headers, session = site.ask(
-        "POST", "/api/auth/sessions", {key: user[key] for key in ("email", "password")}
-    )
-    assert status == 201, session
-    return {"Authorization": f"Bearer {session['token']}"}
+    return social_user(site)
 
 
 @pytest.fixture(scope="session")
