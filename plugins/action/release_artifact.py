@@ -1,6 +1,6 @@
 # Copyright: (c) The minato.fleet maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Build releases on the controller. No host is asked."""
+"""Build releases on the controller, or get them from where they were built. No host is asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.minato.fleet.plugins.module_utils._releases import APP_SPEC, mistakes
+from ansible_collections.minato.fleet.plugins.plugin_utils import artifact_fetch
 from ansible_collections.minato.fleet.plugins.plugin_utils.artifact_build import BuildError, Order, find, make, tools
 from ansible_collections.minato.fleet.plugins.plugin_utils.artifact_store import Store
 from ansible_collections.minato.fleet.plugins.plugin_utils.artifacts import lacks
@@ -44,6 +45,8 @@ class ActionModule(ActionBase):
         wrong = mistakes(app)
         if wrong:
             raise AnsibleActionFail("; ".join(wrong))
+        if app["artifact"]:
+            return self._fetch(args)
         order = Order(app, args["commit"], args["environment"], args["controller_path"], args["timeout"])
         store = Store(args["directory"], app["name"])
         if self._task.check_mode:
@@ -57,11 +60,23 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
         return {"changed": built, "artifact": artifact}
 
+    def _fetch(self, args: dict[str, Any]) -> dict[str, Any]:
+        app, store = args["app"], Store(args["directory"], args["app"]["name"])
+        try:
+            if self._task.check_mode:
+                known = artifact_fetch.find(app, store)
+                return {"changed": known is None, "artifact": known or FORETOLD}
+            artifact, fetched = artifact_fetch.fetch(app, store, args["timeout"])
+        except artifact_fetch.FetchError as error:
+            raise AnsibleActionFail(str(error)) from None
+        return {"changed": fetched, "artifact": artifact}
+
 
 def check(args: dict[str, Any]) -> dict[str, Any]:
     """Raise AnsibleActionFail that says all that the controller lacks."""
     has = tools(args["controller_path"])
-    found = [sentence for app in args["apps"] for sentence in lacks(app, has, args["architecture"])]
+    built = [app for app in args["apps"] if not app["artifact"]]
+    found = [sentence for app in built for sentence in lacks(app, has, args["architecture"])]
     if found:
         raise AnsibleActionFail("\n".join(found))
     return {"changed": False}

@@ -27,12 +27,20 @@ OWN_PATH = re.compile(r"^(?!\.\.?/?$)(?!\.\./)(?!.*/\.\.?(/|$))[^/]+(/[^/]+)*/?$
 FULL_COMMIT = re.compile(r"^[0-9a-f]{40}$")
 SHORT_COMMIT = re.compile(r"^[0-9a-f]{7,39}$")
 
+#: Where an app comes from that is built elsewhere.
+SOURCE_SPEC: dict[str, Any] = {
+    "url": {"type": "str", "default": ""},
+    "path": {"type": "path", "default": ""},
+    "sha256": {"type": "str", "required": True},
+}
+
 #: What describes one app to the modules release and release_info: an argument spec.
 APP_SPEC: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "user": {"type": "str", "required": True},
     "home": {"type": "path", "required": True},
-    "repository": {"type": "str", "required": True},
+    "repository": {"type": "str", "default": ""},
+    "artifact": {"type": "dict", "options": SOURCE_SPEC},
     "version": {"type": "str", "required": True},
     "path_prefix": {"type": "list", "elements": "path", "default": []},
     "install": {"type": "str", "default": "npm ci --omit=dev"},
@@ -196,9 +204,26 @@ def split_credentials(repository: str) -> tuple[str, str, str]:
 def steps(app: dict[str, Any]) -> list[str]:
     """The steps that an app asks for on its host; ``hook:after_build`` is the hook at that point."""
     compared = ["compare"] if app["env_file"] and app["env_example"] else []
-    commands = ["install", "build", "migrate"] if app["build_on"] == "host" else ["migrate"]
+    commands = ["install", "build", "migrate"] if build_on(app) == "host" else ["migrate"]
     hooks = ["hook:" + point for point in _release_hooks.POINTS if app["hooks"].get(point)]
     return compared + [step for step in commands if app[step].strip()] + hooks
+
+
+def build_on(app: dict[str, Any]) -> str:
+    """Where a release comes from: made on the host, or sent from the controller, as an artifact is."""
+    return "controller" if app["artifact"] else str(app["build_on"])
+
+
+def artifact_commit(app: dict[str, Any]) -> str | None:
+    """What stands for the commit of an app that comes as an artifact: 40 digits of its checksum. None for others."""
+    return str(app["artifact"]["sha256"][:40]) if app["artifact"] else None
+
+
+def app_secrets(app: dict[str, Any]) -> list[str]:
+    """What of an app's description must not be shown: the passwords of URLs, and the query of its artifact's."""
+    url = (app["artifact"] or {}).get("url", "")
+    query = urlsplit(url).query
+    return [*url_secrets(app["repository"]), *url_secrets(url), *([query] if len(query) > 8 else [])]
 
 
 def url_secrets(repository: str) -> list[str]:
@@ -217,10 +242,10 @@ def mistakes(app: dict[str, Any]) -> list[str]:
         found.append("name: may hold lower-case letters, digits and hyphens")
     if not app["home"].startswith("/") or app["home"].rstrip("/") in ("", "/opt", "/home", "/root", "/srv", "/var"):
         found.append("home: must be a directory of the app's own, such as /opt/{}".format(app["name"]))
-    if not re.match(r"^[^\s\x00-\x1f~^:?*\[\\-][^\s\x00-\x1f~^:?*\[\\]*$", app["version"]):
+    reference = re.match(r"^[^\s\x00-\x1f~^:?*\[\\-][^\s\x00-\x1f~^:?*\[\\]*$", app["version"])
+    if not reference and not app["artifact"]:
         found.append("version: must be a branch, a tag or a commit")
-    if app["repository"].startswith("-"):
-        found.append("repository: must be a URL")
+    found += _source_mistakes(app["repository"], app["artifact"])
     if app["keep"] < 2:
         found.append("keep: must be 2 or more, the running release and the one before it")
     found += [f"shared: {path} must lie in the release" for path in app["shared"] if not OWN_PATH.match(path)]
@@ -230,3 +255,21 @@ def mistakes(app: dict[str, Any]) -> list[str]:
         found.append("migrations: {} must lie in the release".format(app["migrations"]))
     found += _release_hooks.mistakes(app["hooks"])
     return ["{}: {}".format(app["name"], mistake) for mistake in found]
+
+
+def _source_mistakes(repository: str, artifact: dict[str, Any] | None) -> list[str]:
+    if repository.startswith("-"):
+        return ["repository: must be a URL"]
+    if not artifact:
+        return [] if repository else ["repository: is missing: write it, or artifact"]
+    found = ["artifact: has no use beside repository: take one of them out"] if repository else []
+    url, path = artifact.get("url") or "", artifact.get("path") or ""
+    if bool(url) == bool(path):
+        found.append("artifact: needs a url or a path, and one of them only")
+    if url and not re.match(r"^https?://[^/\s]+/\S*$", url):
+        found.append("artifact: url must be a URL, https://… or http://…")
+    if path and not path.startswith("/"):
+        found.append(f"artifact: path must be an absolute path of the controller, and {path} is not")
+    if not re.match(r"^[0-9a-f]{64}$", artifact.get("sha256") or ""):
+        found.append("artifact: sha256 must be the 64 hexadecimal digits that sha256sum prints")
+    return found

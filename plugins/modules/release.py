@@ -37,14 +37,34 @@ options:
         required: true
       repository:
         description:
-          - URL of the git repository.
+          - URL of the git repository. An app has this or O(app.artifact).
           - A password in an C(https) URL is handed to git through a credential helper and shows up nowhere.
         type: str
-        required: true
+        default: ""
+      artifact:
+        description:
+          - A tar archive of the app, installed and built elsewhere, with its files at the top. The controller gets it
+            and sends it to the host, which needs no way to it.
+          - Its checksum stands for the commit.
+        type: dict
+        suboptions:
+          url:
+            description: Where the controller downloads it from. A password in it shows up nowhere, nor does its query.
+            type: str
+            default: ""
+          path:
+            description: The file on the controller.
+            type: path
+            default: ""
+          sha256:
+            description: Its checksum, 64 hexadecimal digits. What has another one is refused.
+            type: str
+            required: true
       version:
         description:
           - Branch, tag, or commit. A shortened commit is understood if it is the newest of a branch or tag, or
             lies on the host.
+          - Of an artifact, what its release is called.
         type: str
         required: true
       path_prefix:
@@ -398,9 +418,9 @@ from ansible_collections.minato.fleet.plugins.module_utils._release_slots import
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
     ARTIFACT_SPEC,
+    app_secrets,
     mistakes,
     split_credentials,
-    url_secrets,
 )
 
 STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate"]
@@ -678,7 +698,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     app = module.params["app"]
-    module.no_log_values.update(url_secrets(app["repository"]))
+    module.no_log_values.update(app_secrets(app))
     wrong = mistakes(app)
     if wrong:
         module.fail_json(msg="; ".join(wrong))

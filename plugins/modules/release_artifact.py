@@ -23,7 +23,8 @@ options:
     description:
       - V(check) fails, with a sentence for each, if the controller lacks what the builds of O(apps) need, or is another
         kind of machine than the host.
-      - V(build) builds O(commit) of O(app).
+      - V(build) builds O(commit) of O(app). Where that has an C(artifact), this is looked up, or downloaded once, and
+        held against its checksum. One that has another is refused, and nothing of it is kept.
     type: str
     required: true
     choices: [check, build]
@@ -47,11 +48,11 @@ options:
     type: dict
     default: {}
   timeout:
-    description: Seconds that a command may take.
+    description: Seconds that a command may take, or a download.
     type: int
     default: 1800
   directory:
-    description: Where artifacts are kept.
+    description: Where artifacts are kept that were built here, or downloaded.
     type: path
     default: ~/.cache/minato.fleet
   controller_path:
@@ -90,6 +91,19 @@ EXAMPLES = r"""
       build_env: {NEXT_PUBLIC_SUPABASE_URL: https://supabase.morizo.test}
     commit: 3f2a9c01b7de4f5a6b7c8d9e0f1a2b3c4d5e6f70
   register: built
+
+- name: Download a release that was built elsewhere
+  minato.fleet.release_artifact:
+    step: build
+    app:
+      name: medical-api
+      user: medical-api
+      home: /opt/medical-api
+      version: "1.4.2"
+      artifact:
+        url: https://files.medical.test/medical-api-1.4.2.tar.gz
+        sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  register: built
 """
 
 RETURN = r"""
@@ -111,7 +125,9 @@ artifact:
       type: int
       sample: 52428800
     manifest:
-      description: Where it was built, when, with which Node.js, and the commit's author and date.
+      description:
+        - Where it was built, when, with which Node.js, and the commit's author and date.
+        - Of one that was built elsewhere, where it comes from.
       type: dict
       sample: {built_on: controller, node_version: 20.18.0}
 """

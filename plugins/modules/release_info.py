@@ -40,14 +40,34 @@ options:
         required: true
       repository:
         description:
-          - URL of the git repository.
+          - URL of the git repository. An app has this or O(apps[].artifact).
           - A password in an C(https) URL is handed to git through a credential helper and shows up nowhere.
         type: str
-        required: true
+        default: ""
+      artifact:
+        description:
+          - A tar archive of the app, installed and built elsewhere, with its files at the top. The controller gets it
+            and sends it to the host, which needs no way to it.
+          - Its checksum stands for the commit.
+        type: dict
+        suboptions:
+          url:
+            description: Where the controller downloads it from. A password in it shows up nowhere, nor does its query.
+            type: str
+            default: ""
+          path:
+            description: The file on the controller.
+            type: path
+            default: ""
+          sha256:
+            description: Its checksum, 64 hexadecimal digits. What has another one is refused.
+            type: str
+            required: true
       version:
         description:
           - Branch, tag, or commit. A shortened commit is understood if it is the newest of a branch or tag, or
             lies on the host.
+          - Of an artifact, what its release is called.
         type: str
         required: true
       path_prefix:
@@ -189,7 +209,7 @@ apps:
       type: str
       sample: 0006-9d0e1f2a3b4c
     commit:
-      description: The wanted commit; null where git is missing.
+      description: The wanted commit; of an artifact, 40 digits of its checksum. Null where git is missing.
       type: str
       sample: 3f2a9c01b7de4f5a6b7c8d9e0f1a2b3c4d5e6f70
     action:
@@ -220,7 +240,7 @@ apps:
       elements: str
       sample: [compare, install, migrate]
     build_on:
-      description: Where the app's install and build run.
+      description: Where the app's install and build run; V(controller) for an artifact too, which is sent from there.
       type: str
       sample: host
     live:
@@ -256,11 +276,13 @@ from ansible_collections.minato.fleet.plugins.module_utils._release_host import 
 from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
+    app_secrets,
+    artifact_commit,
+    build_on,
     mistakes,
     plan,
     resolve,
     steps,
-    url_secrets,
 )
 
 ASK_AT_ONCE = 8
@@ -274,9 +296,9 @@ def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> d
     releases = Releases(app["home"], app["user"], app["env_file"])
     slots = releases.slots
     found, current, live = releases.found(), releases.current(), slots.live()
-    commit = None
+    commit = artifact_commit(app)
     try:
-        if refs is None and git:
+        if refs is None and git and not commit:
             refs = Git(git, app["repository"]).refs(app["version"])
         if refs is not None:
             commit = resolve(app["version"], refs, [release.commit for release in found])
@@ -294,7 +316,7 @@ def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> d
         "left": left,
         "due": todo.due or left is not None,
         "steps": steps(app),
-        "build_on": app["build_on"],
+        "build_on": build_on(app),
         **todo._asdict(),
     }
 
@@ -308,7 +330,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     apps = module.params["apps"]
-    module.no_log_values.update(value for app in apps for value in url_secrets(app["repository"]))
+    module.no_log_values.update(value for app in apps for value in app_secrets(app))
     wrong = [mistake for app in apps for mistake in mistakes(app)]
     if wrong:
         module.fail_json(msg="; ".join(wrong))

@@ -84,14 +84,19 @@ class Store:
 
     def put(self, name: str, directory: str, moment: int, manifest: dict[str, t.Any]) -> Artifact:
         """Pack the tree and keep it. ``moment``: seconds since 1970 that all its files get. Raises StoreError."""
-        path = self._path(name, "tar.gz")
-        unpacked = pack(directory, path + ".new", moment)
-        known = {
-            "sha256": sha256(path + ".new"),
-            "size": os.path.getsize(path + ".new") + unpacked,
-            "manifest": manifest,
-        }
-        os.rename(path + ".new", path)
+        path = self.incoming(name)
+        unpacked = pack(directory, path, moment)
+        return self.keep(name, sha256(path), unpacked, manifest)
+
+    def incoming(self, name: str) -> str:
+        """Where an archive lies until it is kept."""
+        return self._path(name, "tar.gz") + ".new"
+
+    def keep(self, name: str, checksum: str, unpacked: int, manifest: dict[str, t.Any]) -> Artifact:
+        """Keep what lies at ``incoming``. ``unpacked``: bytes that what is in it takes on a disk."""
+        path, fresh = self._path(name, "tar.gz"), self.incoming(name)
+        known = {"sha256": checksum, "size": os.path.getsize(fresh) + unpacked, "manifest": manifest}
+        os.rename(fresh, path)
         with open(self._path(name, "json") + ".new", "w", encoding="utf-8") as stream:
             json.dump(known, stream, indent=2)
         os.rename(stream.name, self._path(name, "json"))

@@ -9,6 +9,9 @@ from ansible_collections.minato.fleet.plugins.module_utils import _release_run a
 from ansible_collections.minato.fleet.plugins.module_utils._git import HELPER, Git
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     Found,
+    app_secrets,
+    artifact_commit,
+    build_on,
     mistakes,
     parse_manifest,
     patterns,
@@ -37,7 +40,9 @@ APP = {
     "build_on": "host",
     "migrations": "migrations",
     "hooks": {},
+    "artifact": None,
 }
+FILE = {"url": "", "path": "/srv/artifacts/a.tgz", "sha256": "a" * 64}
 
 
 def commit(letter: str) -> str:
@@ -230,6 +235,8 @@ def test_git_gets_the_password_from_its_helper_alone() -> None:
         ({"shared": ["a/../../x"]}, "medical-api: shared: a/../../x must lie in the release"),
         ({"shared": ["./"]}, "medical-api: shared: ./ must lie in the release"),
         ({"env_example": "../.env"}, "medical-api: env_example: ../.env must lie in the release"),
+        ({"repository": ""}, "medical-api: repository: is missing: write it, or artifact"),
+        ({"artifact": FILE}, "medical-api: artifact: has no use beside repository: take one of them out"),
         ({"migrations": "/srv/sql"}, "medical-api: migrations: /srv/sql must lie in the release"),
         (
             {"hooks": {"befor_switch": {"command": "true"}}},
@@ -240,6 +247,37 @@ def test_git_gets_the_password_from_its_helper_alone() -> None:
 def test_mistakes_name_the_app_and_the_key(change: dict[str, object], message: str) -> None:
     assert mistakes(APP) == []
     assert mistakes({**APP, **change}) == [message]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"url": "https://files.test/a.tgz"}, "needs a url or a path, and one of them only"),
+        ({"path": ""}, "needs a url or a path, and one of them only"),
+        ({"path": "a.tgz"}, "path must be an absolute path of the controller, and a.tgz is not"),
+        ({"path": "", "url": "file:///etc/passwd"}, "url must be a URL, https://… or http://…"),
+        ({"sha256": "A" * 64}, "sha256 must be the 64 hexadecimal digits that sha256sum prints"),
+        ({"sha256": "a" * 40}, "sha256 must be the 64 hexadecimal digits that sha256sum prints"),
+    ],
+)
+def test_mistakes_of_an_artifact(change: dict[str, str], message: str) -> None:
+    app = {**APP, "repository": "", "version": "1.4.2 (April)"}
+    assert mistakes({**app, "artifact": FILE}) == []
+    assert mistakes({**app, "artifact": {**FILE, **change}}) == [f"medical-api: artifact: {message}"]
+
+
+def test_an_artifact_is_sent_and_its_checksum_is_its_commit() -> None:
+    app = {**APP, "repository": "", "artifact": FILE, "build": "make", "migrate": "make migrate"}
+    assert (build_on(app), artifact_commit(app), steps(app)) == ("controller", "a" * 40, ["migrate"])
+    assert (build_on(APP), artifact_commit(APP)) == ("host", None)
+
+
+def test_what_is_secret_in_urls_is_hidden() -> None:
+    url = "https://bot:p%40ss@files.test/a.tgz?Signature=0123456789"
+    artifact = {"url": url, "path": "", "sha256": "a" * 64}
+    found = app_secrets({**APP, "repository": "", "artifact": artifact})
+    assert set(found) == {"p@ss", "p%40ss", "Signature=0123456789"}
+    assert app_secrets(APP) == []
 
 
 @pytest.mark.parametrize(
