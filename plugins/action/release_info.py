@@ -10,10 +10,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
-from ansible_collections.minato.fleet.plugins.module_utils._releases import APP_SPEC, mistakes
+from ansible_collections.minato.fleet.plugins.module_utils._releases import APP_SPEC, INFO_SPEC, mistakes
 
 SPEC = {
     "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},
+    **INFO_SPEC,
     "refs": {"type": "dict", "default": {}},
 }
 
@@ -26,12 +27,17 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(SPEC)
         # What is wrong with an app's description is told by the module, of all apps at once.
-        apps = [app for app in args["apps"] if app["build_on"] == "controller" and not mistakes(app)]
-        refs = {app["name"]: answer(app) for app in apps}
+        refs = {app["name"]: answer(app) for app in args["apps"] if is_asked_here(app, args) and not mistakes(app)}
         result: dict[str, Any] = self._execute_module(
             module_args={**self._task.args, "refs": refs}, task_vars=task_vars
         )
         return result
+
+
+def is_asked_here(app: dict[str, Any], args: dict[str, Any]) -> bool:
+    """Whether the app's repository is to be asked, and from the controller."""
+    built_here = app["build_on"] == "controller" and not app["artifact"]
+    return built_here and app["name"] not in args["target"] and not args["detail"]
 
 
 def answer(app: dict[str, Any]) -> dict[str, str]:

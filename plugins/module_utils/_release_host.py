@@ -97,6 +97,13 @@ class Releases:
             if release_id == self.current() or self.manifest(release_id).get("state") in ("ready", "active"):
                 raise HostError(f"another run has finished {release_id} in the meantime: run again")
 
+    def size(self, release_id: str) -> int | None:
+        """Bytes that a release takes on the disk; None where it is gone, or somebody is at work in it."""
+        try:
+            return _size(self.directory(release_id))
+        except FileNotFoundError:
+            return None
+
     def check_disk(self, reserve_mb: int, size: int | None = None) -> None:
         """Refuse to begin where a release would leave less than the reserve free.
 

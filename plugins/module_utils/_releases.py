@@ -60,6 +60,13 @@ APP_SPEC: dict[str, Any] = {
     "migrations": {"type": "str", "default": _release_migrations.DEFAULT},
 }
 
+#: What the module release_info takes beside the apps.
+INFO_SPEC: dict[str, Any] = {
+    "target": {"type": "dict", "default": {}},
+    "across_migrations": {"type": "bool", "default": False},
+    "detail": {"type": "bool", "default": False},
+}
+
 #: An archive of a built release, as the module release takes it.
 ARTIFACT_SPEC: dict[str, Any] = {
     "path": {"type": "path", "required": True},

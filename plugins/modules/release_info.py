@@ -159,6 +159,26 @@ options:
             V(before_switch), V(after_switch) and V(on_failure).
         type: dict
         default: {}
+  target:
+    description:
+      - Apps that go back to a release which is on the host, by their names. V(previous) stands for the one that was
+        switched to last before the one that serves, so that saying it twice comes back; any other is the id of a
+        release, the number that it begins with, or its commit, of which 7 digits are enough.
+      - No repository is asked for such an app, and nothing of it is removed. RV(apps[].action) is V(start).
+      - Refused are a release that is bad or was never finished, that which serves, and one that does not know the
+        migrations of a release which served since, unless they are listed in C(rollback-safe) there.
+    type: dict
+    default: {}
+  across_migrations:
+    description: Whether O(target) may be a release whose code does not know what migrations have done to the data.
+    type: bool
+    default: false
+  detail:
+    description:
+      - Whether to list every release and what runs of it, in place of what is to do. No repository is asked then.
+      - What runs is asked of the kernel, process by process; no link counts. The task has to run as root.
+    type: bool
+    default: false
   refs:
     description:
       - What C(git ls-remote) answered on the controller, by the name of the app. The action plugin fills it in, for the
@@ -188,7 +208,24 @@ EXAMPLES = r"""
         shared: [.env]
   register: found
 
-- name: Name them
+- name: Plan the way back
+  minato.fleet.release_info:
+    apps: "{{ app_releases }}"
+    target:
+      medical-api: previous
+  register: back
+
+- name: List the releases
+  minato.fleet.release_info:
+    apps: "{{ app_releases }}"
+    detail: true
+  register: all
+
+- name: Name the apps of which something runs from a release that it should have left
+  ansible.builtin.debug:
+    msg: "{{ all.apps | selectattr('stale') | map(attribute='name') }}"
+
+- name: Name those that need a deploy
   ansible.builtin.debug:
     msg: "{{ found.apps | selectattr('action', 'ne', 'none') | map(attribute='name') }}"
 """
@@ -259,6 +296,66 @@ apps:
       description: Whether there is anything to do.
       type: bool
       sample: true
+    releases:
+      description: With O(detail), in place of what is to do, every release of the app, the newest first.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: Its id.
+          type: str
+          sample: 0006-9d0e1f2a3b4c
+        commit:
+          description: Its commit; null where its manifest cannot be read.
+          type: str
+          sample: 9d0e1f2a3b4c5d6e7f8091a2b3c4d5e6f7081920
+        version:
+          description: What was to be deployed.
+          type: str
+          sample: v1.4.2
+        author:
+          description: Who made the commit.
+          type: str
+          sample: Ono Yoko <ono@medical.test>
+        committed_at:
+          description: When.
+          type: str
+          sample: "2026-11-20T09:00:00+09:00"
+        activated_at:
+          description: When it was switched to last; null for never.
+          type: str
+          sample: "2026-11-20T00:12:00Z"
+        state:
+          description: >-
+            V(active), the one that serves; V(ready), fit to serve; V(bad); V(building), not finished; V(unreadable),
+            without a manifest.
+          type: str
+          sample: active
+        reason:
+          description: Why it is bad.
+          type: str
+          sample: ""
+        size_mb:
+          description: MB that it takes on the disk; null where it is gone, or somebody is at work in it.
+          type: int
+          sample: 84
+        slot:
+          description: The slot that has it, or null.
+          type: str
+          sample: b
+        running:
+          description: The app's processes whose working directory, as the kernel has it, is this release or in it.
+          type: list
+          elements: int
+          sample: [4711, 4718]
+    stale:
+      description:
+        - With O(detail), the app's processes that run in a release which no slot has, or which is deleted. C(pid),
+          C(release) and C(directory) of each.
+        - What builds an unfinished release is none of them.
+      type: list
+      elements: dict
+      sample: []
 architecture:
   description: What the host's machine is called, as C(uname -m) says it.
   returned: always
@@ -271,11 +368,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils import _release_look
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._processes import UnseenError
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import Releases
+from ansible_collections.minato.fleet.plugins.module_utils._release_rollback import (
+    Past,
+    RollbackError,
+    check_migrations,
+    choose,
+)
 from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
+    INFO_SPEC,
+    Plan,
     app_secrets,
     artifact_commit,
     build_on,
@@ -303,13 +410,38 @@ def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> d
         if refs is not None:
             commit = resolve(app["version"], refs, [release.commit for release in found])
     except (GitError, ValueError) as error:
-        return {"name": app["name"], "refused": str(error)}
+        remedy = "Nothing was changed: mend repository or version of the app and run again."
+        return {"name": app["name"], "refused": f"{error}. {remedy}"}
     up_to_date = live is not None and slots.is_up_to_date(live)
     todo = plan(found, current, commit, app["keep"], frozenset(slots.held()), up_to_date)
+    return _answer(app, releases, commit, todo)
+
+
+def look_back(app: dict[str, Any], wanted: str, across_migrations: bool) -> dict[str, Any]:
+    """What is to do to go back to a release; ``refused`` says why that cannot be done. No repository is asked.
+
+    wanted: an id, or ``previous``.
+    """
+    releases = Releases(app["home"], app["user"], app["env_file"])
+    found, current = releases.found(), releases.current()
+    migrates = bool(app["migrate"].strip())
+    past = [Past.of(each, releases.manifest(each.id), migrates) for each in found]
+    try:
+        target = choose(past, current, wanted)
+        if not across_migrations:
+            check_migrations(past, current, target)
+    except RollbackError as error:
+        return {"name": app["name"], "refused": f"{error} Nothing was changed."}
+    commit = next(each.commit for each in found if each.id == target)
+    return _answer(app, releases, commit, Plan("start", target, [], []))
+
+
+def _answer(app: dict[str, Any], releases: Releases, commit: str | None, todo: Plan) -> dict[str, Any]:
+    slots, live = releases.slots, releases.slots.live()
     left = next((slot for slot in SLOTS if slot != live and slots.release(slot)), None)
     return {
         "name": app["name"],
-        "current": current,
+        "current": releases.current(),
         "commit": commit,
         "live": live,
         "slot": slots.idle() if live and app["switch"] == "beside" else live or SLOTS[0],
@@ -325,25 +457,47 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},
+            **INFO_SPEC,
             "refs": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    apps = module.params["apps"]
+    apps, target = module.params["apps"], module.params["target"]
     module.no_log_values.update(value for app in apps for value in app_secrets(app))
     wrong = [mistake for app in apps for mistake in mistakes(app)]
+    names = [app["name"] for app in apps]
+    wrong += [f"target: {name} is not one of the apps: {', '.join(names)}" for name in target if name not in names]
     if wrong:
         module.fail_json(msg="; ".join(wrong))
+    if module.params["detail"]:
+        module.exit_json(changed=False, apps=listed(module, apps), architecture=platform.machine())
     git, refs = module.get_bin_path("git"), module.params["refs"]
 
+    def ask(app: dict[str, Any]) -> dict[str, Any]:
+        if app["name"] in target:
+            return look_back(app, str(target[app["name"]]), module.params["across_migrations"])
+        return look(app, git, refs.get(app["name"]))
+
     with ThreadPoolExecutor(max_workers=ASK_AT_ONCE) as pool:
-        answers = list(pool.map(lambda app: look(app, git, refs.get(app["name"])), apps))
+        answers = list(pool.map(ask, apps))
     refused = ["{}: {}".format(answer["name"], answer["refused"]) for answer in answers if "refused" in answer]
     if refused:
-        module.fail_json(
-            msg="; ".join(refused) + ". Nothing was changed: mend repository or version of the app and run again."
-        )
+        module.fail_json(msg=" ".join(refused))
     module.exit_json(changed=False, apps=answers, architecture=platform.machine())
+
+
+def listed(module: AnsibleModule, apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The releases of each app and what runs of them; the host's processes are looked at once for all."""
+    try:
+        running = _release_look.processes(app["user"] for app in apps)
+    except UnseenError as error:
+        module.fail_json(msg=f"{error}. Nothing was changed.")
+    answers = []
+    for app in apps:
+        releases = Releases(app["home"], app["user"], app["env_file"])
+        told = {"name": app["name"], "current": releases.current(), "live": releases.slots.live()}
+        answers.append({**told, **_release_look.look(releases, running)})
+    return answers
 
 
 if __name__ == "__main__":
