@@ -109,17 +109,21 @@ def _remedy(fit: list[Past]) -> str:
     return f"Choose one of: {', '.join(map(str, newest_first))}."
 
 
+def _was_at_the_data(release: Past) -> bool:
+    return bool(release.activated_at) or (release.state == "bad" and bool(release.migrations))
+
+
 def check_migrations(past: list[Past], current: str | None, target: str) -> None:
     """Refuse a release whose code does not know what has been done to the data.
 
-    Every release that ever served has left its migrations there. The newest that has a migration says whether older
-    code can live with it.
+    Every release that ever served has left its migrations there, and so may one that failed when it was finished. The
+    newest that has a migration says whether older code can live with it.
 
     Raises:
         RollbackError: It names the migrations, or the release of which nobody knows them.
     """
     goal = next(release for release in past if release.id == target)
-    served = [each for each in past if each.id != target and (each.activated_at or each.id == current)]
+    served = [each for each in past if each.id != target and (each.id == current or _was_at_the_data(each))]
     later = [each for each in served if each.id == current or number(each.id) > number(target)]
     unknown = [each.id for each in later if each.migrates and not each.migrations]
     if unknown:

@@ -166,7 +166,8 @@ options:
         release, the number that it begins with, or its commit, of which 7 digits are enough.
       - No repository is asked for such an app, and nothing of it is removed. RV(apps[].action) is V(start).
       - Refused are a release that is bad or was never finished, that which serves, and one that does not know the
-        migrations of a release which served since, unless they are listed in C(rollback-safe) there.
+        migrations of a release which served, or failed when it was finished, unless they are listed in
+        C(rollback-safe) there.
     type: dict
     default: {}
   across_migrations:
