@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, checklist, contract, forwards, move, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils import (
+    catalog,
+    checklist,
+    contract,
+    forwards,
+    move,
+    release_table,
+    wiring,
+)
 
 
 class FilterModule:
@@ -40,6 +48,7 @@ class FilterModule:
             "postgres_roles": wiring.postgres_roles,
             "probe": wiring.probe,
             "python_versions": wiring.python_versions,
+            "release_table": release_table.release_table,
             "running": wiring.running,
             "select_apps": catalog.select_apps,
             "shown_certificates": forwards.shown_certificates,

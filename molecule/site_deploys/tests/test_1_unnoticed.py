@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def test_a_deploy_fails_no_request(
     app: Any, play: Any, host: Any, paths: dict[str, dict[str, str]], users: dict[str, dict[str, str]]
 ) -> None:
     before, slot = app.says()["release"], app.slot()
-    commit = app.push(NOTE="one")
+    commit = app.push(NOTE=str(time.time()))
     with asking(app.site, paths) as found, listening(app.site, FEED, users["voicedrive-api"], CLIENTS) as listeners:
         run = play("deploy", app=app.name)
         for asked in found.values():
