@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,18 @@ def test_runs_at_once_do_not_mix_their_lines(path: str) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", code, path, letter], env=environment) for letter in "abc"]
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert sorted(line["text"] for line in lines(path)) == [letter * 9000 for letter in "abc" for _count in range(50)]
+
+
+def test_a_line_waits_for_another_that_is_being_written(path: str) -> None:
+    history.append(path, ENTRY, 0o600)
+    with open(path, "ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writer = threading.Thread(target=history.append, args=(path, ENTRY, 0o600))
+        writer.start()
+        writer.join(0.2)
+        assert writer.is_alive()
+    writer.join()
+    assert lines(path) == [ENTRY, ENTRY]
 
 
 def test_a_link_is_not_followed(path: str, tmp_path: Path) -> None:
