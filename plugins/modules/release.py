@@ -206,7 +206,7 @@ options:
       - record
       - end
   point:
-    description: Where in the deploy V(step=hook) stands.
+    description: Where in the deploy O(step=hook) stands.
     type: str
     choices:
       [before_fetch, before_build, after_build, before_migrate, before_start, before_switch, after_switch, on_failure]
