@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import ssl
 import time
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 _ANSWER_WITHIN = 5.0  # seconds for one answer
@@ -39,10 +41,20 @@ def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPCon
 
 
 def wait_until_healthy(url: str, seconds: float) -> str:
-    """Ask until the answer is 200 or the time is over. Returns what was wrong with the last answer, else nothing."""
+    """Ask until the answer is 200 or the time is over. Returns what was wrong with each answer, else nothing."""
     end = time.monotonic() + seconds
+    complaints: list[str] = []
     while True:
         wrong = complaint(url)
-        if not wrong or time.monotonic() > end:
-            return wrong
+        if not wrong:
+            return ""
+        complaints.append(wrong)
+        if time.monotonic() > end:
+            return in_order(complaints)
         time.sleep(0.5)
+
+
+def in_order(complaints: Iterable[str]) -> str:
+    """What was wrong with answers, as a sentence: what was said many times in a row is told once, with the number."""
+    told = [(each, len(list(group))) for each, group in itertools.groupby(complaints)]
+    return "; then ".join(f"{each} ({count} times)" if count > 1 else each for each, count in told)

@@ -43,13 +43,14 @@ from ansible_collections.minato.fleet.plugins.module_utils._pm2 import (
 from ansible_collections.minato.fleet.plugins.module_utils._processes import (
     TIMESTAMPS,
     UnseenError,
+    memory_peak,
     parse_time,
     working_directory,
 )
 
 REGISTRY = "/var/lib/minato/pm2/apps.json"
 UNREADY = "/var/lib/minato/pm2/unready.json"  # processes that never said that they are ready
-LOG_LINES = 20
+LOG_LINES = 40
 _PROPERTIES = "Id,ActiveState,MainPID,UnitFileState,NeedDaemonReload,ExecMainStartTimestamp,FragmentPath,DropInPaths"
 
 # AnsibleModule.run_command, as far as it is used here: returns rc, stdout, stderr.
@@ -95,6 +96,7 @@ class Host:
         self._run_command = run_command
         self._prefix = prefix
         self._node_bin = node_bin
+        self._peaks: dict[str, int] = {}  # bytes, by the app's name, while it starts
 
     # Reading
 
@@ -358,6 +360,7 @@ class Host:
         late = time.time() - began > patience
         if crashed or late or not processes:
             self._give_up(app, next(iter([*crashed, *processes]), None), patience)
+        self._peaks[app.name] = max([self._peaks.get(app.name, 0), *(memory_peak(each.pid) for each in processes)])
         for process in processes:
             if app.fields["wait_ready"] and not process.ready:
                 self._give_up(app, process, patience)
@@ -365,7 +368,7 @@ class Host:
         return app.fields["min_uptime"] / 1000 - up if all(each.status == "online" for each in processes) else 0.5
 
     def _give_up(self, app: App, process: Process | None, patience: float) -> None:
-        lines = tail(app.fields["error_file"]) or tail(app.fields["out_file"])
+        lines = last_words(app.fields["error_file"], app.fields["out_file"])
         differences = compare(app, [process] if process else [])
         if process and process.exit_code is not None:
             what = f"ended with exit code {process.exit_code}"
@@ -376,6 +379,8 @@ class Host:
             )
         else:
             what = f"was not up within {patience:.0f} s ({'; '.join(map(str, differences))})"
+        peak = self._peaks.get(app.name, 0)
+        what += f"; its memory peaked at {peak >> 20} MB" if peak else ""
         shown = "\n".join(lines) or "(its logs are empty)"
         raise FailedError(
             f"app {app.name} {what}; it was started in {app.cwd} as {app.user}. The end of its log:\n{shown}",
@@ -384,6 +389,10 @@ class Host:
             status=process.status if process else "absent",
             log=lines,
         )
+
+    def memory_peak(self, user: str, home: str, name: str) -> int:
+        """Return the most memory that one of an app's processes has had, in bytes."""
+        return max((memory_peak(each.pid) for each in self._named(user, home, name)), default=0)
 
     def _of(self, app: App) -> list[Process]:
         return self._named(app.user, app.pm2_home, app.name)
@@ -459,12 +468,18 @@ def _write(path: str, value: Any) -> None:
     os.replace(path + ".new", path)
 
 
+def last_words(*paths: str) -> list[str]:
+    """Return the last lines of the log that was written to last, of those that are not empty."""
+    written = [path for path in paths if os.path.exists(path) and os.path.getsize(path)]
+    return tail(max(written, key=os.path.getmtime)) if written else []
+
+
 def tail(path: str) -> list[str]:
     """Return the last lines of a log, none where there is no log."""
     try:
         with open(path, "rb") as stream:
             stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 16384))
+            stream.seek(max(0, stream.tell() - 32768))
             return stream.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
     except FileNotFoundError:
         return []

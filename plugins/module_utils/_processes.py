@@ -45,6 +45,16 @@ def _ask_kernel(pid: int) -> str | None:
         libc.setfsgid(os.getegid())
 
 
+def memory_peak(pid: int) -> int:
+    """Return the most memory that a process has had at a time, in bytes; 0 where it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+            found = re.search(r"^VmHWM:\s*(\d+) kB", status.read(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) << 10 if found else 0
+
+
 def parse_time(text: str) -> float:
     """Return the seconds since 1970 of a time as systemd writes it by `TIMESTAMPS`; 0 for none."""
     found = re.search(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(\.\d+)? UTC", text)

@@ -288,6 +288,11 @@ def _memory(shown: Mapping[str, str], text: str, peak: int) -> str:
     return f"; its memory peaked at {used}" + (f" of at most {size(int(limit))}" if limit.isdigit() else "")
 
 
+def peaked(peak: int) -> str:
+    """Tell the most memory that was seen in use, in bytes; nothing for 0."""
+    return f"; its memory peaked at {size(peak)}" if peak else ""
+
+
 def size(count: int) -> str:
     """Write bytes as systemd does."""
     for unit, factor in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):

@@ -12,7 +12,7 @@ import re
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
-from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, wait_until_healthy
+from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, in_order, wait_until_healthy
 from ansible_collections.minato.fleet.plugins.module_utils._processes import (
     TIMESTAMPS,
     UnseenError,
@@ -33,12 +33,13 @@ from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import
     how_it_ended,
     parse_exposure,
     parse_show,
+    peaked,
     plan,
     rounds,
 )
 
 BOOKS = "/var/lib/minato/systemd_units"  # root's alone
-LOG_LINES = 30
+LOG_LINES = 40
 _PATIENCE = 30.0  # seconds beyond min_uptime and health_timeout, for a busy host
 _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NeedDaemonReload", "MainPID", "NRestarts"),
@@ -82,6 +83,7 @@ class Host:
         self._check_mode = check_mode
         self._book: Json = _read(self._books)
         self._peaks: dict[str, int] = {}
+        self._complaints: dict[str, list[str]] = {}  # while a unit starts
         self._shown: dict[str, dict[str, str]] = {}  # as last read
 
     # Reading
@@ -247,6 +249,8 @@ class Host:
         for key in ("MemoryPeak", "MemoryCurrent"):
             if shown.get(key, "").isdigit() and int(shown[key]) < 1 << 60:
                 self._peaks[unit.name] = max(self._peaks.get(unit.name, 0), int(shown[key]))
+        main = int(shown.get("MainPID") or 0)
+        self._peaks[unit.name] = max(self._peaks.get(unit.name, 0), memory_peak(main) if main else 0)
         active = shown.get("ActiveState", "absent")
         ended = active in DOWN or shown.get("SubState") == "auto-restart" or int(shown.get("NRestarts") or 0) > 0
         if ended:
@@ -254,14 +258,17 @@ class Host:
             where = f"; it was started in {unit.cwd}" if unit.cwd else ""
             return how_it_ended(shown, log, self._peaks.get(unit.name, 0)) + where, log
         up = active in UP
-        if up and int(shown.get("MainPID") or 0):
+        if up and main:
             up = time.time() - parse_time(shown.get("ExecMainStartTimestamp", "")) >= unit.min_uptime
         wrong = complaint(unit.health_url) if up and unit.health_url else ""
         if up and not wrong:
             return "up", ()
         waited = time.time() - began
+        if wrong:
+            self._complaints.setdefault(unit.name, []).append(wrong)
         if wrong and waited > unit.health_timeout:
-            what = f"is up, but cannot do its work: after {waited:.0f} s {unit.health_url} answered with {wrong}"
+            what = f"is up, but cannot do its work: within {waited:.0f} s {unit.health_url} answered with "
+            what += in_order(self._complaints[unit.name]) + peaked(self._peaks.get(unit.name, 0))
             return what, self.journal(unit.name, began)
         if waited > unit.min_uptime + unit.health_timeout + _PATIENCE:
             return f"was not up within {waited:.0f} s: it is {active}", self.journal(unit.name, began)

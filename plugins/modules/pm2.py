@@ -197,7 +197,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils._health import wait_until_healthy
 from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, plan
-from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host, tail
+from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host, last_words
 
 APP = {
     "name": {"type": "str", "required": True},
@@ -245,18 +245,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if steps:
             steps = host.apply(wanted, homes, steps)
         for app in apps:
-            ask(app)
+            ask(host, app)
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
 
 
-def ask(app: dict[str, Any]) -> None:
-    """Ask an app that has a health_url whether it can do its work; raises FailedError with its answer and its log."""
+def ask(host: Host, app: dict[str, Any]) -> None:
+    """Ask an app that has a health_url whether it can do its work; raises FailedError with its answers and its log."""
     wrong = wait_until_healthy(app["health_url"], app["listen_timeout"] / 1000) if app["health_url"] else ""
     if wrong:
-        lines = tail(f"{app['log_dir']}/error.log") or tail(f"{app['log_dir']}/out.log")
+        lines = last_words(f"{app['log_dir']}/error.log", f"{app['log_dir']}/out.log")
+        peak = host.memory_peak(app["user"], app["pm2_home"], app["name"]) >> 20
         raise FailedError(
-            f"app {app['name']} runs, but cannot do its work: {app['health_url']} answered with {wrong}\n"
-            "The end of its log:\n" + ("\n".join(lines) or "(its logs are empty)"),
+            f"app {app['name']} runs, but cannot do its work: {app['health_url']} answered with {wrong};"
+            f" its memory peaked at {peak} MB\nThe end of its log:\n" + ("\n".join(lines) or "(its logs are empty)"),
             app=app["name"],
             log=lines,
         )

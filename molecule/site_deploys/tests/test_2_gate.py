@@ -1,0 +1,58 @@
+"""Releases that cannot do their work: the old one goes on serving, and the message says what was tried and what was heard."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from ansible_collections.minato.fleet.molecule.shared.load import asking
+
+PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/posts"}
+CRASH = "console.error('the configuration is beyond repair'); process.exit(7);\n"
+ILL = (
+    "require('node:http').createServer((question, answer) => { answer.statusCode = 503; answer.end('no bed is free'); })"
+    ".listen(process.env.PORT, '127.0.0.1', () => { console.log('listening'); if (process.send) process.send('ready'); });\n"
+)
+
+
+def broken(app: Any, server: str) -> str:
+    return str(app.push(server_DOT_js=server + f"// {time.time()}\n"))
+
+
+@pytest.fixture
+def well_again(app: Any, play: Any) -> Any:
+    """What comes after: a good commit, and a plain deploy without anything done by hand."""
+    yield
+    commit = app.push(NOTE=str(time.time()))
+    run = play("deploy", app=app.name)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert app.says()["commit"] == commit
+    assert app.running() == {f"{app.home}/releases/{app.says()['release']}"}
+
+
+@pytest.mark.usefixtures("well_again")
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (CRASH, ["exit code 7", "the configuration is beyond repair"]),
+        (ILL, ["/health answered with", "status 503: no bed is free", "its memory peaked at", "listening"]),
+    ],
+    ids=["crashes", "answers 503"],
+)
+def test_what_does_not_get_well_is_taken_back(
+    app: Any, play: Any, host: Any, users: dict[str, dict[str, str]], server: str, words: list[str]
+) -> None:
+    before, processes = app.says()["release"], app.running()
+    commit = broken(app, server)
+    with asking(app.site, {PATHS[app.name]: users[app.name]}) as found:
+        run = play("deploy", app=app.name)
+    assert run.returncode != 0
+    for word in [*words, f"Serving: {before}"]:
+        assert word in run.stdout, run.stdout[-4000:]
+    assert found[PATHS[app.name]].failures == []
+    assert app.says()["release"] == before
+    assert app.running() == processes, "only what served before runs"
+    bad = next(each for each in app.releases() if each.endswith(commit[:12]))
+    assert app.state(bad) == "bad"
+    assert not host.file(f"{app.home}/releases/.lock").exists
