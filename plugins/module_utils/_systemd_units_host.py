@@ -16,6 +16,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._health import compla
 from ansible_collections.minato.fleet.plugins.module_utils._processes import (
     TIMESTAMPS,
     UnseenError,
+    memory_peak,
     parse_time,
     working_directory,
 )

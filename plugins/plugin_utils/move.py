@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract_fleet, schemas
+from ansible_collections.minato.fleet.plugins.plugin_utils import catalog, contract_fleet, schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 from ansible_collections.minato.fleet.plugins.plugin_utils.wiring import Item
 
@@ -92,7 +92,7 @@ def _moved(app: App, to: str, hosts: Hosts) -> Item:
                 "fleet_leaving_app_names": [],
             },
         },
-        "probe": {**_probe(app), "address": contract_fleet.address(new)},
+        "probe": {**wiring.probe(app), "address": contract_fleet.address(new)},
         "says": [
             f"{leaves}: fleet_app_names: {json.dumps(stay)}",
             f"{leaves}: fleet_forwards: {json.dumps(forwards)}",
@@ -100,13 +100,3 @@ def _moved(app: App, to: str, hosts: Hosts) -> Item:
             f"{to}: in the groups {', '.join(types)}",
         ],
     }
-
-
-def _probe(app: App) -> Item:
-    """The app's health where it can be asked from outside, or else the path of a route, to which it has some answer."""
-    for route in app["routes"]:
-        if route["strip_prefix"] or route["path"] == "/":
-            path = str(route["path"]).rstrip("/") + str(app["health_path"])
-            return {"name": route["host"], "path": path, "status": "200"}
-    route = app["routes"][0]
-    return {"name": route["host"], "path": route["path"], "status": "(?!404|421)[1-4]"}
