@@ -247,6 +247,13 @@ def check(apps: Sequence[Json], node_bin: str) -> None:
         raise RefusedError("\n".join(wrong))
 
 
+def log_file(app: Json, stream: str) -> str:
+    """Return the log of one entry of the module's `apps`; what runs beside another of its kind has its own."""
+    whole = app.get("app") or app["name"]
+    beside = app["name"][len(whole) :] if app["name"].startswith(whole) else ""
+    return f"{app['log_dir']}/{stream}{beside}.log"
+
+
 def wanted_app(app: Json, cwd: str, home: str, digests: Mapping[str, str]) -> App:
     """Turn one entry of the module's `apps` into an `App`.
 
@@ -282,8 +289,8 @@ def wanted_app(app: Json, cwd: str, home: str, digests: Mapping[str, str]) -> Ap
             "wait_ready": app["wait_ready"],
             "max_restarts": app["max_restarts"],
             "exp_backoff_restart_delay": app["exp_backoff_restart_delay"] or None,
-            "out_file": f"{app['log_dir']}/out.log",
-            "error_file": f"{app['log_dir']}/error.log",
+            "out_file": log_file(app, "out"),
+            "error_file": log_file(app, "error"),
         },
     )
 

@@ -136,6 +136,12 @@ options:
         description: Directory for C(out.log) and C(error.log). It has to exist and to be writable for the user.
         type: path
         required: true
+      app:
+        description:
+          - The app that this is a release of, where two of its releases run side by side. Of one called V(web-b) of the
+            app V(web), the logs are C(out-b.log) and C(error-b.log).
+          - Left out, its name.
+        type: str
 attributes:
   check_mode:
     description: Predicts from the same plan that a run carries out, also on a host without Node, PM2 or the user.
@@ -196,7 +202,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils._health import wait_until_healthy
-from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, plan
+from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, log_file, plan
 from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host, last_words
 
 APP = {
@@ -220,6 +226,7 @@ APP = {
     "exp_backoff_restart_delay": {"type": "int", "default": 100},
     "health_url": {"type": "str", "default": ""},
     "log_dir": {"type": "path", "required": True},
+    "app": {"type": "str"},
 }
 
 
@@ -253,7 +260,7 @@ def ask(host: Host, app: dict[str, Any]) -> None:
     """Ask an app that has a health_url whether it can do its work; raises FailedError with its answers and its log."""
     wrong = wait_until_healthy(app["health_url"], app["listen_timeout"] / 1000) if app["health_url"] else ""
     if wrong:
-        lines = last_words(f"{app['log_dir']}/error.log", f"{app['log_dir']}/out.log")
+        lines = last_words(log_file(app, "error"), log_file(app, "out"))
         peak = host.memory_peak(app["user"], app["pm2_home"], app["name"]) >> 20
         raise FailedError(
             f"app {app['name']} runs, but cannot do its work: {app['health_url']} answered with {wrong};"

@@ -21,9 +21,10 @@ def broken(app: Any, server: str) -> str:
 
 
 @pytest.fixture
-def well_again(app: Any, play: Any) -> Any:
+def well_again(name: str, app_named: Any, play: Any) -> Any:
     """What comes after: a good commit, and a plain deploy without anything done by hand."""
     yield
+    app = app_named(name)
     commit = app.push(NOTE=str(time.time()))
     run = play("deploy", app=app.name)
     assert run.returncode == 0, run.stdout[-3000:]
@@ -33,16 +34,17 @@ def well_again(app: Any, play: Any) -> Any:
 
 @pytest.mark.usefixtures("well_again")
 @pytest.mark.parametrize(
-    ("server", "words"),
+    ("name", "server", "words"),
     [
-        (CRASH, ["exit code 7", "the configuration is beyond repair"]),
-        (ILL, ["/health answered with", "status 503: no bed is free", "its memory peaked at", "listening"]),
+        ("medical-api", ILL, ["/health answered with", "status 503: no bed is free", "its memory peaked at", "listening"]),
+        ("voicedrive-api", CRASH, ["exit code 7", "the configuration is beyond repair", "its memory peaked at"]),
     ],
-    ids=["crashes", "answers 503"],
+    ids=["PM2, answers 503", "systemd, crashes"],
 )
 def test_what_does_not_get_well_is_taken_back(
-    app: Any, play: Any, host: Any, users: dict[str, dict[str, str]], server: str, words: list[str]
+    name: str, app_named: Any, play: Any, host: Any, users: dict[str, dict[str, str]], server: str, words: list[str]
 ) -> None:
+    app = app_named(name)
     before, processes = app.says()["release"], app.running()
     commit = broken(app, server)
     with asking(app.site, {PATHS[app.name]: users[app.name]}) as found:
