@@ -1,0 +1,164 @@
+"""Whatever ends a deploy in the middle: the app goes on answering, and the next plain deploy needs no hand before it.
+
+FAULTS=all in the environment tries every task of a deploy and 30 moments by chance; otherwise a few are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.minato.fleet.molecule.shared import faults
+from ansible_collections.minato.fleet.molecule.shared.load import asking
+
+INVENTORY = Path(__file__).resolve().parents[1] / "inventory" / "hosts.yml"
+PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/posts"}
+WHOLE = os.environ.get("FAULTS") == "all"
+HOST = "minato-site_deploys-1"
+
+
+@pytest.fixture(scope="module")
+def numbers(app_named: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """The tasks of a deploy, by their names' beginnings, and their numbers."""
+    app_named("medical-api").push(NOTE=str(time.time()))
+    names = faults.tasks(INVENTORY, "medical-api", tmp_path_factory.mktemp("faults") / "names")
+    return {name: number for number, name in enumerate(names, start=1)}
+
+
+def recovers(app: Any, play: Any) -> None:
+    """A plain deploy of a further commit, and nothing else."""
+    commit = app.push(NOTE=str(time.time()))
+    run = play("deploy", app=app.name)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert app.says()["commit"] == commit
+    assert app.running() == {f"{app.home}/releases/{app.says()['release']}"}
+    assert len(app.releases()) <= 5
+
+
+def goes_on(app: Any, users: dict[str, dict[str, str]], fault: Any) -> None:
+    """The fault happens while the app is asked, and the app answers as before or with the new release."""
+    with asking(app.site, {PATHS[app.name]: users[app.name]}) as found:
+        fault()
+        faults.settle()
+        found[PATHS[app.name]].wait_for(20)
+    assert found[PATHS[app.name]].failures == []
+    assert app.says()["database"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("medical-api", "Configure nginx"),
+        ("voicedrive-api", "Switch to"),
+        ("medical-api", "Let "),
+    ],
+)
+def test_the_controller_is_killed_before(
+    name: str, task: str, numbers: dict[str, int], app_named: Any, play: Any, users: dict[str, dict[str, str]]
+) -> None:
+    app = app_named(name)
+    app.push(NOTE=str(time.time()))
+    number = next(number for each, number in numbers.items() if each.startswith(task))
+    goes_on(app, users, lambda: faults.kill_before(number, INVENTORY, app.name))
+    recovers(app, play)
+
+
+@pytest.mark.skipif(not WHOLE, reason="takes long: FAULTS=all")
+def test_the_controller_is_killed_before_each_task(
+    numbers: dict[str, int], app: Any, play: Any, users: dict[str, dict[str, str]]
+) -> None:
+    for number in range(1, len(numbers) + 1):
+        app.push(NOTE=str(time.time()))
+        goes_on(app, users, lambda number=number: faults.kill_before(number, INVENTORY, app.name))
+        if number % 5 == 0:
+            recovers(app, play)
+    recovers(app, play)
+
+
+@pytest.mark.skipif(not WHOLE, reason="takes long: FAULTS=all")
+def test_the_controller_is_killed_at_any_moment(app: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
+    moments = [random.Random(number).uniform(2, 20) for number in range(15)]
+    for moment in moments:
+        app.push(NOTE=str(time.time()))
+        goes_on(app, users, lambda moment=moment: faults.kill_after(moment, INVENTORY, app.name))
+    recovers(app, play)
+
+
+def test_the_host_is_restarted_in_the_middle_of_the_switch(numbers: dict[str, int], app: Any, play: Any) -> None:
+    """Both releases come back; the one that served still does."""
+    app.push(NOTE=str(time.time()))
+    number = next(number for each, number in numbers.items() if each.startswith("Switch to"))
+    assert faults.kill_before(number, INVENTORY, app.name)
+    subprocess.run(["docker", "restart", HOST], check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    while not _well(app):
+        assert time.monotonic() < deadline, f"{app.name} has not come back"
+        time.sleep(0.5)
+    recovers(app, play)
+
+
+def _well(app: Any) -> bool:
+    try:
+        return bool(app.says())
+    except (OSError, AssertionError):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "word"),
+    [
+        ("medical-api", {"migrations__999_broken.sql": "SELECT nothing FROM nowhere;\n"}, "nowhere"),
+        ("voicedrive-api", {"package-lock.json": "{}\n"}, "npm ci"),
+    ],
+    ids=["migration", "npm ci"],
+)
+def test_a_step_that_breaks(
+    name: str, changes: dict[str, str], word: str, app_named: Any, play: Any, users: dict[str, dict[str, str]]
+) -> None:
+    app = app_named(name)
+    before = app.running()
+    app.push(**changes)
+
+    def fault() -> None:
+        run = play("deploy", app=app.name)
+        assert run.returncode != 0
+        assert word in run.stdout, run.stdout[-3000:]
+
+    goes_on(app, users, fault)
+    assert app.running() == before
+    recovers(app, play)
+
+
+def test_the_database_is_away(app_named: Any, play: Any, db_host: Any) -> None:
+    app = app_named("medical-api")
+    before = app.running()
+    app.push(NOTE=str(time.time()))
+    db_host.check_output("systemctl stop postgresql")
+    try:
+        run = play("deploy", app=app.name)
+    finally:
+        db_host.check_output("systemctl start postgresql")
+    assert run.returncode != 0
+    assert app.running() == before
+    recovers(app, play)
+
+
+def test_the_disk_has_no_room(app_named: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
+    """Before anything is unpacked."""
+    app = app_named("voicedrive-api")
+    before = app.releases()
+    app.push(NOTE=str(time.time()))
+
+    def fault() -> None:
+        run = play("deploy", app=app.name, app_disk_reserve_mb=99999999)
+        assert run.returncode != 0
+        assert "shall stay free" in run.stdout, run.stdout[-3000:]
+
+    goes_on(app, users, fault)
+    assert app.releases() == before
+    recovers(app, play)
