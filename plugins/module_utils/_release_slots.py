@@ -3,8 +3,8 @@
 """The two slots of an app, in which two of its releases can run side by side.
 
 ``<home>/slots/a`` and ``<home>/slots/b`` are links to releases, ``<home>/slots/a.env`` is the environment that the
-processes in the slot were started with, and ``<home>/current`` is a link to the slot that serves. Each change is one rename, so a stop
-anywhere leaves one slot serving, whole.
+processes in the slot were started with, and ``<home>/current`` is a link to the slot that serves. Each change is one
+rename, so a stop anywhere leaves one slot serving, whole.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ PLAYBOOK_MODULES = {
     "ansible.builtin.import_role",
     "ansible.builtin.import_tasks",
     "ansible.builtin.include_role",
+    "ansible.builtin.include_tasks",
     "ansible.builtin.meta",
     "ansible.builtin.set_fact",
     "ansible.builtin.wait_for_connection",

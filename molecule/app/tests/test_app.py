@@ -57,6 +57,13 @@ def upcoming(host: Any, commit: str) -> str:
     return f"{max(numbers) + 1:04d}-{commit[:12]}"
 
 
+def live(host: Any) -> str:
+    """The slot that serves."""
+    slot: str = host.check_output("readlink /opt/hello/current").removeprefix("slots/")
+    assert host.check_output("ls /opt/hello/slots").split() == [slot, f"{slot}.env"], "the other is empty"
+    return slot
+
+
 def as_app(host: Any, command: str) -> Any:
     return host.run("runuser -u hello -- sh -c %s", command)
 
@@ -85,6 +92,8 @@ def test_the_user_is_a_system_user_that_cannot_log_in(host: Any) -> None:
         ("/opt/hello/releases", "root", "root", 0o755),
         ("/opt/hello/shared", "root", "hello", 0o750),
         ("/opt/hello/shared/data", "hello", "hello", 0o750),
+        ("/opt/hello/slots", "root", "root", 0o755),
+        ("/opt/hello/slots/a.env", "hello", "hello", 0o600),
         ("/var/cache/minato-app/hello", "hello", "hello", 0o700),
     ],
 )
@@ -101,7 +110,8 @@ def test_current_is_the_commit_that_git_has(host: Any) -> None:
     assert found["id"] == f"0001-{commit[:12]}"
     assert (found["state"], found["version"], found["repository"]) == ("active", "main", INPUT["repository"])
     assert (found["author"], found["committed_at"]) == ("Fleet Test", "2025-04-01T09:00:00+09:00")
-    assert host.check_output("readlink /opt/hello/current") == f"releases/{found['id']}"
+    assert host.check_output("readlink /opt/hello/current") == "slots/a"
+    assert host.check_output("readlink /opt/hello/slots/a") == f"../releases/{found['id']}"
 
 
 def test_the_files_are_the_commits_without_history(host: Any) -> None:
@@ -153,16 +163,18 @@ def test_the_migration_ran_once(host: Any) -> None:
 def test_a_pushed_commit_is_deployed_and_then_left_alone(host: Any) -> None:
     """S1.3. The environment's GREETING, of which the new example says nothing, is worth a warning."""
     commit = push(page="second version", __env__example="MIGRATION_PASSWORD=\n# DEBUG=\n")
-    wanted = upcoming(host, commit)
+    wanted, before = upcoming(host, commit), live(host)
     done = deploy()
     assert done.returncode == 0, done.stdout
     found = manifest(host)
     assert found["id"] == wanted == releases(host)[-1]
+    assert {before, live(host)} == {"a", "b"}
     assert host.file("/opt/hello/current/page").content_string == "second version"
     assert "hello: /opt/hello/shared/.env has GREETING, which .env.example does not know" in one_line(done.stdout)
     assert host.file("/opt/hello/shared/data/migrations.log").content_string.split()[-1] == found["id"]
     again = deploy("-v")
     assert "changed=0" in again.stdout
+    assert "Let other runs in again" not in again.stdout, "nothing is due"
     assert "GREETING" not in again.stdout
     assert SECRET not in done.stdout + again.stdout
 
@@ -215,6 +227,26 @@ def test_a_failed_migration_is_shown_without_its_secret(host: Any) -> None:
     assert "cannot log in with ********" in done.stdout
     assert SECRET not in done.stdout
     assert manifest(host)["id"] == before
+
+
+def test_a_release_that_a_command_of_the_app_refuses_is_taken_back_before_the_switch(host: Any) -> None:
+    before, slot = manifest(host)["id"], live(host)
+    wanted = upcoming(host, push(page="refused"))
+    done = deploy(**QUICK, hooks={"before_switch": {"command": "echo not this one; exit 4"}})
+    assert done.returncode != 0
+    assert "`echo not this one; exit 4` ended with exit code 4" in done.stdout
+    assert f"Running is still {before}. Mend the cause and run again" in done.stdout
+    assert (manifest(host)["id"], live(host)) == (before, slot)
+    assert json.loads(host.file(f"/opt/hello/releases/{wanted}.json").content_string)["state"] == "bad"
+    last = json.loads(host.check_output("tail -n 1 /opt/hello/history.jsonl"))
+    assert (last["release"], last["result"], last["previous"]) == (wanted, "failed", before)
+
+
+def test_a_release_may_take_the_place_of_the_one_that_serves(host: Any) -> None:
+    slot, commit = live(host), push(page="in its place")
+    done = deploy(**QUICK, switch="restart")
+    assert done.returncode == 0, done.stdout
+    assert (manifest(host)["commit"], live(host)) == (commit, slot)
 
 
 def test_a_missing_lockfile_is_refused_with_the_remedy(host: Any) -> None:
@@ -336,7 +368,7 @@ def test_five_finished_releases_stay_whatever_their_dates_and_the_running_one_wh
         host.check_output("mkdir /opt/hello/releases/%s", name)
         host.check_output("echo %s > /opt/hello/releases/%s.json", json.dumps(facts), name)
         host.check_output("touch --date=%s /opt/hello/releases/%s*", f"{2040 - age}-01-01", name)
-    host.check_output("ln -sfn releases/%s /opt/hello/current", more[0])
+    host.check_output("ln -sfn ../releases/%s /opt/hello/slots/%s", more[0], live(host))
 
     commit = push(page="one of many")
     done = deploy(**QUICK)

@@ -82,7 +82,7 @@ def built(host: Any) -> dict[str, Any]:
 
 def forget(host: Any) -> None:
     """As a host that has never had the app's releases."""
-    host.check_output("rm -rf /opt/shipped/releases/* /opt/shipped/current")
+    host.check_output("rm -rf /opt/shipped/releases/* /opt/shipped/slots /opt/shipped/current")
 
 
 def test_what_would_be_deployed_is_foretold_and_nothing_is_built(world: World) -> None:
@@ -169,7 +169,7 @@ def test_a_corrupted_archive_is_refused_and_the_running_release_stays(world: Wor
 
 def test_a_build_that_fails_leaves_nothing_on_the_hosts(world: World) -> None:
     hosts = (world.app, world.bare)
-    before = [host.check_output("ls /opt/shipped/releases; readlink /opt/shipped/current") for host in hosts]
+    before = [host.check_output("ls /opt/shipped/releases; readlink -f /opt/shipped/current") for host in hosts]
     world.push(build__js="console.log('line of the build'); process.exit(3)")
     done = world.deploy()
     assert done.returncode != 0
@@ -177,7 +177,7 @@ def test_a_build_that_fails_leaves_nothing_on_the_hosts(world: World) -> None:
     assert done.stdout.count(sentence) >= 2
     assert "line of the build" in done.stdout
     assert SECRET not in done.stdout
-    assert [host.check_output("ls /opt/shipped/releases; readlink /opt/shipped/current") for host in hosts] == before
+    assert [host.check_output("ls /opt/shipped/releases; readlink -f /opt/shipped/current") for host in hosts] == before
 
 
 @pytest.mark.parametrize(

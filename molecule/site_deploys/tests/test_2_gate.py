@@ -1,4 +1,4 @@
-"""Releases that cannot do their work: the old one goes on serving, and the message says what was tried and what was heard."""
+"""Releases that cannot do their work: the old one goes on serving, and the message says what was tried and heard."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from ansible_collections.minato.fleet.molecule.shared.load import asking
 PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/posts"}
 CRASH = "console.error('the configuration is beyond repair'); process.exit(7);\n"
 ILL = (
-    "require('node:http').createServer((question, answer) => { answer.statusCode = 503; answer.end('no bed is free'); })"
-    ".listen(process.env.PORT, '127.0.0.1', () => { console.log('listening'); if (process.send) process.send('ready'); });\n"
+    "require('node:http')"
+    ".createServer((question, answer) => { answer.statusCode = 503; answer.end('no bed is free'); })"
+    ".listen(process.env.PORT, '127.0.0.1',"
+    " () => { console.log('listening'); if (process.send) process.send('ready'); });\n"
 )
 
 
@@ -36,7 +38,11 @@ def well_again(name: str, app_named: Any, play: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "server", "words"),
     [
-        ("medical-api", ILL, ["/health answered with", "status 503: no bed is free", "its memory peaked at", "listening"]),
+        (
+            "medical-api",
+            ILL,
+            ["/health answered with", "status 503: no bed is free", "its memory peaked at", "listening"],
+        ),
         ("voicedrive-api", CRASH, ["exit code 7", "the configuration is beyond repair", "its memory peaked at"]),
     ],
     ids=["PM2, answers 503", "systemd, crashes"],

@@ -159,7 +159,6 @@ def test_a_missing_shared_file_is_named(releases: Releases) -> None:
 def test_a_directory_called_current_is_not_replaced(releases: Releases) -> None:
     os.unlink(releases.slots.link)
     os.mkdir(releases.slots.link)
-    release_id = releases.found()[-1].id
     with pytest.raises(HostError, match="is a directory, not a link"):
         releases.switch("b")
 
