@@ -15,8 +15,9 @@ name: kill_at
 type: notification
 short_description: Kill the controller before a task
 description:
-  - The run is killed (SIGKILL, with all of its processes) before the task whose number KILL_AT gives, counted from the first
-    one whose name begins with "Lock other runs out". With KILL_AT=0 nothing is killed, and the names are written to KILL_LIST.
+  - The run is killed (SIGKILL, with all of its processes) before the task whose number KILL_AT gives, counted from the
+    first one whose name begins with "Lock other runs out".
+  - With KILL_AT=0 nothing is killed. The names of the tasks are written to KILL_LIST.
 """
 FIRST = "Lock other runs out"
 

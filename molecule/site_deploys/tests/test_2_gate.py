@@ -22,19 +22,6 @@ def broken(app: Any, server: str) -> str:
     return str(app.push(server_DOT_js=server + f"// {time.time()}\n"))
 
 
-@pytest.fixture
-def well_again(name: str, app_named: Any, play: Any) -> Any:
-    """What comes after: a good commit, and a plain deploy without anything done by hand."""
-    yield
-    app = app_named(name)
-    commit = app.push(NOTE=str(time.time()))
-    run = play("deploy", app=app.name)
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert app.says()["commit"] == commit
-    assert app.running() == {f"{app.home}/releases/{app.says()['release']}"}
-
-
-@pytest.mark.usefixtures("well_again")
 @pytest.mark.parametrize(
     ("name", "server", "words"),
     [
@@ -64,3 +51,8 @@ def test_what_does_not_get_well_is_taken_back(
     bad = next(each for each in app.releases() if each.endswith(commit[:12]))
     assert app.state(bad) == "bad"
     assert not host.file(f"{app.home}/releases/.lock").exists
+
+    back = play("rollback", app=app.name, release=bad)
+    assert back.returncode != 0
+    assert "marked bad" in back.stdout
+    assert app.running() == processes

@@ -14,11 +14,13 @@ PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/pos
 def test_a_rollback_fails_no_request_and_a_second_one_comes_back(
     app: Any, play: Any, users: dict[str, dict[str, str]]
 ) -> None:
+    """The deploy before it is the first one after a release that was bad: nothing was cleaned up by hand."""
     first = app.says()
-    app.push(NOTE=str(time.time()))
-    assert play("deploy", app=app.name).returncode == 0
+    commit = app.push(NOTE=str(time.time()))
+    run = play("deploy", app=app.name)
+    assert run.returncode == 0, run.stdout[-3000:]
     second = app.says()
-    assert second["commit"] != first["commit"]
+    assert second["commit"] == commit
     for wanted in (first, second):
         began = time.monotonic()
         with asking(app.site, {PATHS[app.name]: users[app.name]}) as found:
@@ -38,19 +40,9 @@ def test_every_deploy_and_rollback_is_a_line_of_history(app: Any, host: Any) -> 
     assert {"reverted", "ok"} <= {line["result"] for line in lines}
 
 
-def test_a_bad_release_is_never_gone_back_to(app_named: Any, play: Any) -> None:
-    app = app_named("medical-api")
-    commit = app.push(server_DOT_js=f"process.exit(3); // {time.time()}\n")
-    assert play("deploy", app=app.name).returncode != 0
-    before = app.running()
-    run = play("rollback", app=app.name, release=commit[:12])
-    assert run.returncode != 0
-    assert "marked bad" in run.stdout
-    assert app.running() == before
-
-
-def test_the_list_shows_what_really_runs(app: Any, play: Any, host: Any) -> None:
+def test_the_list_shows_what_really_runs(app_named: Any, play: Any, host: Any) -> None:
     """Proven from the process: one that runs in a directory of before is told apart."""
+    app = app_named("voicedrive-api")
     serving, old = app.says()["release"], sorted(set(app.releases()) - {app.says()["release"]})[0]
     host.check_output(
         f"systemd-run --quiet --unit=stale-{app.name} --uid={app.name}"

@@ -1,6 +1,7 @@
 """Whatever ends a deploy in the middle: the app goes on answering, and the next plain deploy needs no hand before it.
 
-FAULTS=all in the environment tries every task of a deploy and 30 moments by chance; otherwise a few are tried.
+With FAULTS=all in the environment every task of a deploy and 30 moments by chance are tried, and whatever else is here; without it
+the few that the others are like.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ansible_collections.minato.fleet.molecule.shared.load import asking
 INVENTORY = Path(__file__).resolve().parents[1] / "inventory" / "hosts.yml"
 PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/posts"}
 WHOLE = os.environ.get("FAULTS") == "all"
+LONG = pytest.mark.skipif(not WHOLE, reason="takes long: FAULTS=all")
 HOST = "minato-site_deploys-1"
 
 
@@ -50,25 +52,7 @@ def goes_on(app: Any, users: dict[str, dict[str, str]], fault: Any) -> None:
     assert app.says()["database"] == "ok"
 
 
-@pytest.mark.parametrize(
-    ("name", "task"),
-    [
-        ("medical-api", "Configure nginx"),
-        ("voicedrive-api", "Switch to"),
-        ("medical-api", "Let "),
-    ],
-)
-def test_the_controller_is_killed_before(
-    name: str, task: str, numbers: dict[str, int], app_named: Any, play: Any, users: dict[str, dict[str, str]]
-) -> None:
-    app = app_named(name)
-    app.push(NOTE=str(time.time()))
-    number = next(number for each, number in numbers.items() if each.startswith(task))
-    goes_on(app, users, lambda: faults.kill_before(number, INVENTORY, app.name))
-    recovers(app, play)
-
-
-@pytest.mark.skipif(not WHOLE, reason="takes long: FAULTS=all")
+@LONG
 def test_the_controller_is_killed_before_each_task(
     numbers: dict[str, int], app: Any, play: Any, users: dict[str, dict[str, str]]
 ) -> None:
@@ -80,7 +64,7 @@ def test_the_controller_is_killed_before_each_task(
     recovers(app, play)
 
 
-@pytest.mark.skipif(not WHOLE, reason="takes long: FAULTS=all")
+@LONG
 def test_the_controller_is_killed_at_any_moment(app: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
     moments = [random.Random(number).uniform(2, 20) for number in range(15)]
     for moment in moments:
@@ -89,8 +73,24 @@ def test_the_controller_is_killed_at_any_moment(app: Any, play: Any, users: dict
     recovers(app, play)
 
 
-def test_the_host_is_restarted_in_the_middle_of_the_switch(numbers: dict[str, int], app: Any, play: Any) -> None:
-    """Both releases come back; the one that served still does."""
+def test_the_disk_has_no_room(app_named: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
+    """Before anything is unpacked."""
+    app = app_named("voicedrive-api")
+    before = app.releases()
+    app.push(NOTE=str(time.time()))
+
+    def fault() -> None:
+        run = play("deploy", app=app.name, app_disk_reserve_mb=99999999)
+        assert run.returncode != 0
+        assert "shall stay free" in run.stdout, run.stdout[-3000:]
+
+    goes_on(app, users, fault)
+    assert app.releases() == before
+
+
+def test_the_host_is_restarted_in_the_middle_of_the_switch(numbers: dict[str, int], app_named: Any, play: Any) -> None:
+    """The controller is killed, nginx asks the new release already, and the host goes down: both come back."""
+    app = app_named("voicedrive-api")
     app.push(NOTE=str(time.time()))
     number = next(number for each, number in numbers.items() if each.startswith("Switch to"))
     assert faults.kill_before(number, INVENTORY, app.name)
@@ -113,7 +113,7 @@ def _well(app: Any) -> bool:
     ("name", "changes", "word"),
     [
         ("medical-api", {"migrations__999_broken.sql": "SELECT nothing FROM nowhere;\n"}, "nowhere"),
-        ("voicedrive-api", {"package-lock.json": "{}\n"}, "npm ci"),
+        pytest.param("voicedrive-api", {"package-lock.json": "{}\n"}, "npm ci", marks=LONG),
     ],
     ids=["migration", "npm ci"],
 )
@@ -134,6 +134,7 @@ def test_a_step_that_breaks(
     recovers(app, play)
 
 
+@LONG
 def test_the_database_is_away(app_named: Any, play: Any, db_host: Any) -> None:
     app = app_named("medical-api")
     before = app.running()
@@ -148,17 +149,42 @@ def test_the_database_is_away(app_named: Any, play: Any, db_host: Any) -> None:
     recovers(app, play)
 
 
-def test_the_disk_has_no_room(app_named: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
-    """Before anything is unpacked."""
-    app = app_named("voicedrive-api")
-    before = app.releases()
+@LONG
+def test_the_new_processes_are_killed_while_they_start(app: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
     app.push(NOTE=str(time.time()))
+    old = set(app.host.check_output(f"pgrep -u {app.name} -f server.js").split())
 
     def fault() -> None:
-        run = play("deploy", app=app.name, app_disk_reserve_mb=99999999)
-        assert run.returncode != 0
-        assert "shall stay free" in run.stdout, run.stdout[-3000:]
+        run = faults.start("deploy", INVENTORY, app.name)
+        until = time.monotonic() + 120
+        killed = 0
+        while run.poll() is None and time.monotonic() < until:
+            young = set(app.host.run(f"pgrep -u {app.name} -f server.js").stdout.split()) - old
+            if young and killed < 10:
+                app.host.run(f"kill -KILL {' '.join(young)}")
+                killed += 1
+            time.sleep(0.1)
+        run.wait(300)
+        assert killed, "no process was new"
 
     goes_on(app, users, fault)
-    assert app.releases() == before
+    recovers(app, play)
+
+
+FLAPPING = """
+let asked = 0;
+require('node:http').createServer((question, answer) => {
+  answer.statusCode = ++asked % 2 ? 503 : 200;
+  answer.end('{"database": "ok"}');
+}).listen(process.env.PORT, '127.0.0.1', () => { if (process.send) process.send('ready'); });
+"""
+
+
+@LONG
+def test_its_health_flaps(app: Any, play: Any) -> None:
+    """The gate lets it in, or it does not; either way there is one release that runs, and the next deploy takes over."""
+    app.push(server_DOT_js=FLAPPING + f"// {time.time()}\n")
+    run = play("deploy", app=app.name)
+    assert len(app.running()) == 1
+    print(f"{app.name}: exit code {run.returncode}")
     recovers(app, play)
