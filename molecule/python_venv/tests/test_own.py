@@ -170,11 +170,22 @@ def test_a_run_says_what_it_would_build_and_why_and_a_change_is_built_once(host:
     assert greet(host) == "greet 1.0 hello"
 
 
-def test_another_tool_or_wheel_builds_anew_and_only_one_old_build_stays(host: Any, build: Build) -> None:
-    assert changed(build(WHEELS)) == 1
+def test_another_wheel_builds_anew(host: Any, build: Build) -> None:
     host.check_output(f"cp /srv/www/simple/greet/greet-2.0-py3-none-any.whl {TOOLS}/wheels/")
-    done = build(WHEELS)
-    assert changed(done) == 1
+    assert changed(build({**WHEELS, "tool": "uv"})) == 1
+    assert greet(host) == "greet 2.0 hello"
+
+
+def test_what_a_killed_run_left_is_removed_and_a_damaged_build_replaced(host: Any, build: Build) -> None:
+    host.check_output(f"mkdir {TOOLS}/.venv-0500 && ln -s nothing {TOOLS}/.venv.new && rm {TOOLS}/venv/bin/python")
+    assert changed(build({**WHEELS, "tool": "uv"})) == 1
+    assert builds(host)[-1] == ".venv-0501"
+    assert ".venv-0500" not in builds(host)
+    assert greet(host) == "greet 2.0 hello"
+
+
+def test_another_tool_builds_anew_and_only_one_old_build_stays(host: Any, build: Build) -> None:
+    assert changed(build(WHEELS)) == 1
     assert greet(host) == "greet 2.0 hello"
     assert len(builds(host)) == 2
     assert host.check_output(f"head -1 {TOOLS}/venv/bin/greet") == f"#!{TOOLS}/{builds(host)[-1]}/bin/python"
@@ -193,14 +204,6 @@ def test_a_build_that_fails_leaves_the_old_one_and_its_last_words(host: Any, bui
         assert "nowhere==1.0" in refused.stdout
         assert f"{TOOLS}/wheels lacks it: pip download" in refused.stdout
     assert builds(host) == before
-    assert greet(host) == "greet 2.0 hello"
-
-
-def test_what_a_killed_run_left_is_removed_and_a_damaged_build_replaced(host: Any, build: Build) -> None:
-    host.check_output(f"mkdir {TOOLS}/.venv-0500 && ln -s nothing {TOOLS}/.venv.new && rm {TOOLS}/venv/bin/python")
-    assert changed(build(WHEELS)) == 1
-    assert builds(host)[-1] == ".venv-0501"
-    assert ".venv-0500" not in builds(host)
     assert greet(host) == "greet 2.0 hello"
 
 
@@ -255,8 +258,9 @@ def test_nothing_is_compiled_where_wheels_alone_may_come(host: Any, build: Build
 
 
 def test_a_virtual_environment_made_by_hand_is_replaced_and_kept(host: Any, build: Build, own: str) -> None:
-    host.check_output(f"mkdir -p /opt/hand && python{own} -m venv /opt/hand/venv && echo mine > /opt/hand/venv/note")
-    assert changed(build({**WHEELS, "path": "/opt/hand/venv"})) == 1
+    by_hand = f"python{own} -m venv --without-pip /opt/hand/venv"
+    host.check_output(f"mkdir -p /opt/hand && {by_hand} && echo mine > /opt/hand/venv/note")
+    assert changed(build({**WHEELS, "tool": "uv", "path": "/opt/hand/venv"})) == 1
     assert host.check_output("/opt/hand/venv/bin/greet") == "greet 2.0 hello"
     assert host.check_output("cat /opt/hand/.venv-0000/note") == "mine"
 
