@@ -1,7 +1,7 @@
 """Whatever ends a deploy in the middle: the app goes on answering, and the next plain deploy needs no hand before it.
 
-With FAULTS=all in the environment every task of a deploy and 30 moments by chance are tried, and whatever else is here; without it
-the few that the others are like.
+With FAULTS=all in the environment every task of a deploy and 30 moments by chance are tried, and whatever else is here;
+without it the few that the others are like.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ require('node:http').createServer((question, answer) => {
 
 @LONG
 def test_its_health_flaps(app: Any, play: Any) -> None:
-    """The gate lets it in, or it does not; either way there is one release that runs, and the next deploy takes over."""
+    """The gate lets it in, or it does not. Either way one release runs, and the next deploy takes over."""
     app.push(server_DOT_js=FLAPPING + f"// {time.time()}\n")
     run = play("deploy", app=app.name)
     assert len(app.running()) == 1
