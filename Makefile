@@ -1,6 +1,6 @@
 # `make help` lists the verbs. Nothing here needs an activated environment: the scripts find their own.
 .DEFAULT_GOAL := help
-.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site bench-inventory bench-load cloud
+.PHONY: help controller setup demo demo-down test lint unit sanity molecule scenarios docs bench-site bench-inventory bench-load bench-deploy cloud
 
 help: ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r verb text; do printf '  %-12s %s\n' "$$verb" "$$text"; done
@@ -54,3 +54,6 @@ bench-inventory: ## Time the inventory plugin beside amazon.aws's, on recorded a
 
 bench-load: ## Load both systems of S2, on one host and on two: make bench-load [USERS=20] [RATE=200] [MINUTES=2]
 	@tests/bin/bench-load
+
+bench-deploy: ## Deploy both kinds of app while they are used, beside other ways of deploying: make bench-deploy [DEPLOYS=20] [ROLLBACKS=5] [RIVALS=5]
+	@tests/bin/bench-deploy

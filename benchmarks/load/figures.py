@@ -242,7 +242,7 @@ def _beside(pattern: Mapping[str, Any]) -> str:
 def answers_table(patterns: Iterable[dict[str, Any]]) -> str:
     """Requests, errors and times of each pattern and app, in Markdown."""
     heads = ("pattern", "app", "requests", "a second", "not 2xx", "no answer", "errors", "mean", "p50", "p95", "p99")
-    return _table(heads, 2, [row for pattern in patterns for row in _answer_rows(pattern)])
+    return table(heads, 2, [row for pattern in patterns for row in _answer_rows(pattern)])
 
 
 def _answer_rows(pattern: dict[str, Any]) -> Iterable[Row]:
@@ -263,7 +263,7 @@ def _answer_rows(pattern: dict[str, Any]) -> Iterable[Row]:
 def uses_table(patterns: Iterable[dict[str, Any]]) -> str:
     """CPU and memory of each pattern's apps and hosts, in Markdown."""
     heads = ("pattern", "what", "CPU mean", "CPU peak", "memory mean", "memory peak", "mean of limit", "peak of limit")
-    return _table(heads, 2, [row for pattern in patterns for row in _use_rows(pattern)])
+    return table(heads, 2, [row for pattern in patterns for row in _use_rows(pattern)])
 
 
 def _use_rows(pattern: dict[str, Any]) -> Iterable[Row]:
@@ -282,7 +282,7 @@ def _unless_none(value: float | None, shape: str) -> str:
     return "-" if value is None else shape.format(value)
 
 
-def _table(heads: Row, words: int, rows: Iterable[Row]) -> str:
+def table(heads: Row, words: int, rows: Iterable[Row]) -> str:
     """A table whose first columns are words, and the others figures."""
     lines = [heads, ("---",) * words + ("---:",) * (len(heads) - words), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
