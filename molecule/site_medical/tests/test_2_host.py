@@ -28,6 +28,7 @@ def test_the_running_process_is_the_current_release(app_host: Any) -> None:
     ("path", "mode", "owner"),
     [
         ("/opt/medical-api/shared/.env", 0o600, "medical-api"),
+        ("/opt/medical-api/slots/a.env", 0o600, "medical-api"),
         ("/opt/medical-api/migrate.env", 0o600, "root"),
         ("/opt/medical-api", 0o755, "root"),
         ("/opt/medical-api/.pm2", 0o700, "medical-api"),
@@ -78,7 +79,8 @@ def test_no_secret_outside_its_file(app_host: Any, secrets: dict[str, str]) -> N
     assert app_host.run(f"ps axww -o args | grep -v grep | grep -F {patterns}").stdout == ""
     places = "/var/log /opt /etc /var/lib/minato /tmp /run"
     found = app_host.run(f"grep -rlF {patterns} {places} 2>/dev/null").stdout.split()
-    assert set(found) == {"/opt/medical-api/shared/.env", "/opt/medical-api/migrate.env"}
+    own = {"shared/.env", "migrate.env", "slots/a.env"}
+    assert set(found) == {f"/opt/medical-api/{name}" for name in own}
 
 
 def test_no_secret_in_what_a_run_prints(app_host: Any, play: Any, secrets: dict[str, str]) -> None:
