@@ -65,9 +65,10 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.got = bytearray()
         self.status: asyncio.Future[int] | None = None
+        self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         self.got += data
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
+        self.transport = None  # or the two hold each other, with the buffers of TLS, until Python comes to look
         if self.status and not self.status.done():
             amid = ConnectionError(f"closed after {len(self.got)} bytes of an answer")
             self.status.set_exception(amid if self.got else UnansweredError("closed without an answer"))
@@ -91,6 +93,8 @@ class Connection(asyncio.Protocol):
             UnansweredError: The connection was closed before a byte of it.
             ConnectionError: It was closed amid the answer.
         """
+        if not self.transport:
+            raise UnansweredError("closed before anything was sent")
         self.got.clear()
         self.status = asyncio.get_running_loop().create_future()
         self.transport.write(asked.text)
@@ -98,18 +102,19 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         self.closed = True
-        self.transport.close()
+        if self.transport:
+            self.transport.close()
 
 
 def complete(got: bytes | bytearray) -> bool:
     """Whether this is a whole answer. Every one here has a length, or is JSON or a page in chunks."""
-    head, end, body = bytes(got).partition(b"\r\n\r\n")
-    if not end:
+    end = got.find(b"\r\n\r\n")
+    if end < 0:
         return False
-    length = LENGTH.search(head)
+    length = LENGTH.search(got, 0, end)
     if length:
-        return len(body) >= int(length["bytes"])
-    return bool(CHUNKED.search(head)) and (b"\r\n" + body).endswith(b"\r\n0\r\n\r\n")
+        return len(got) >= end + 4 + int(length["bytes"])
+    return bool(CHUNKED.search(got, 0, end)) and got.endswith(b"\r\n0\r\n\r\n")
 
 
 class Load:
