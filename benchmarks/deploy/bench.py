@@ -70,12 +70,15 @@ class Bench:
         return told
 
     def commit(self, app: str) -> str:
-        """The commit that answers; of several processes that are not of one mind, each one's."""
-        found = set()
-        for question in range(QUESTIONS):
+        """The commit that answers; where processes are not of one mind, or fail, everything that was answered."""
+        return " and ".join(sorted({self.answering(app) for question in range(QUESTIONS)}))
+
+    def answering(self, app: str) -> str:
+        try:
             status, _headers, health = self.site.ask("GET", HEALTH[app])
-            found.add(str(health["commit"]) if status == 200 else f"question {question}: {status}")
-        return " and ".join(sorted(found))
+        except OSError as error:
+            return repr(error)
+        return str(health["commit"]) if status == 200 else f"status {status}"
 
     def push(self, app: str) -> str:
         """A further commit of the app."""
@@ -119,6 +122,8 @@ class Bench:
             for action, commit, deploy in deploys:
                 done.append(self.one(app, users, action, commit, deploy))
                 print(f"  {app}, {way}, {action}: {done[-1].ended - done[-1].began:.1f} s", flush=True)
+            for listener in listeners:
+                listener.back()
         answers = sorted(load.answers)
         closings = [closing for listener in listeners for closing in listener.closings]
         until = [*(each.began for each in done[1:]), time.time()]

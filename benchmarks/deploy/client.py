@@ -211,25 +211,30 @@ class Listener:
     def __init__(self, url: str, place: dict[str, Any]) -> None:
         self.url, self.place = url, place
         self.open = False
+        self.lost: tuple[float, int] | None = None  # when and with which code, until it is open again
         self.closings: list[Closing] = []
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        lost: tuple[float, int] | None = None
         while True:
             try:
                 async with connect(self.url, open_timeout=OPEN, **self.place) as socket:
                     self.open = True
-                    if lost:
-                        self.closings.append(Closing(*lost, time.time() - lost[0]))
+                    self.back()
                     try:
                         while True:
                             await socket.recv()
                     except ConnectionClosed:
                         self.open = False
-                        lost = (time.time(), socket.close_code or 0)
+                        self.lost = (time.time(), socket.close_code or 0)
             except (OSError, WebSocketException):
                 await asyncio.sleep(PAUSE)
+
+    def back(self) -> None:
+        """Note how long it was away, if it was; also once nobody waits for it any more."""
+        if self.lost:
+            self.closings.append(Closing(*self.lost, time.time() - self.lost[0]))
+            self.lost = None
 
 
 class Users(NamedTuple):

@@ -89,7 +89,7 @@ def pm2(home: str, words: str) -> str:
 # APP HOME PORT: stops all of the app, and makes the place of a rival, whose environment is what ours had.
 PREPARE = """set -eu
 app=$1 home=$2 port=$3
-systemctl stop "pm2@$app.service" "$app@*.service" "$app-b@*.service"
+systemctl stop "pm2@$app.*" "$app@*" "$app-b@*"
 rm -rf "$home"
 install -d -o "$app" -g "$app" "$home" "$home/releases" "$home/shared"
 sed "s/^PORT=.*/PORT=$port/" "/opt/$app/slots/$(basename "$(readlink "/opt/$app/current")").env" >"$home/shared/.env"

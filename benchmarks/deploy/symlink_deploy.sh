@@ -3,7 +3,7 @@
 # HOME_DIR REPOSITORY COMMIT APP RESTART, the last a command of the shell. Says "step SECONDS NAME" before each command.
 set -euo pipefail
 home=$1 repository=$2 commit=$3 app=$4 restart=$5
-release=$home/releases/$(date +%Y%m%d%H%M%S)
+release=$home/releases/$(date --utc +%Y%m%d%H%M%S)
 # npm's cache is that of the app's other deploys.
 as_app() { setpriv --reuid="$app" --regid="$app" --init-groups env HOME="/var/cache/minato-app/$app" "$@"; }
 step() { echo "step $(date +%s.%N) $1"; }

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.minato.fleet.benchmarks.deploy import client, figures, plan
 from ansible_collections.minato.fleet.benchmarks.deploy.figures import Answer, Closing, Done, Step
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_sockets
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Any]
@@ -148,6 +150,38 @@ def test_a_server_that_stands_still_is_asked_all_the_same() -> None:
     assert len(load.answers) >= 15
     assert {answer.kind for answer in load.answers} == {"lists", "writes"}
     assert min(answer.seconds for answer in load.answers) >= 0.25
+
+
+def test_a_websocket_comes_back_and_notes_what_it_was_told() -> None:
+    codes = [1012, 1011]
+
+    async def told(socket: ServerConnection) -> None:
+        if codes:
+            await socket.close(codes.pop(0))
+        await socket.wait_closed()
+
+    async def run() -> client.Listener:
+        async with serve_sockets(told, "127.0.0.1") as server:
+            host, port = server.sockets[0].getsockname()[:2]
+            listener = client.Listener("ws://a.test/feed", {"host": host, "port": port})
+            listening = asyncio.create_task(listener.run())
+            while len(listener.closings) < 2:
+                await asyncio.sleep(0.01)
+            assert listener.open
+            listening.cancel()
+        return listener
+
+    closings = asyncio.run(asyncio.wait_for(run(), 5)).closings
+    assert [closing.code for closing in closings] == [1012, 1011]
+    assert all(0 < closing.away < 5 for closing in closings)
+
+
+def test_one_that_never_comes_back_is_counted_too() -> None:
+    listener = client.Listener("ws://a.test/feed", {})
+    listener.lost = (time.time() - 30, 1006)
+    listener.back()
+    listener.back()
+    assert [(closing.code, round(closing.away)) for closing in listener.closings] == [(1006, 30)]
 
 
 def test_tasks_are_known_for_what_they_do() -> None:
