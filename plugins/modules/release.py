@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - A deploy is a row of steps, each a task of its own, so that a person sees how far it is.
     M(minato.fleet.release_info) says which are due.
-  - The running release is not touched before step V(activate), which switches C(<home>/current) by one rename.
+  - What serves goes on serving until the step V(switch), which changes the link C(<home>/current) by one rename.
   - A run killed at any moment leaves a release whose manifest (C(<home>/releases/<id>.json)) calls it unfinished.
     The next run removes it.
 author:
