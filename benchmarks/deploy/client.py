@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             found = HEAD.match(head)
             self.status.set_result(int(found["status"]) if found else 0)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.transport = None  # or the two hold each other, with the buffers of TLS, until Python comes to look
         if self.status and not self.status.done():

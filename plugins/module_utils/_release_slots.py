@@ -88,8 +88,9 @@ class Slots:
         return self.environment(slot) + ".before"
 
     def vacate(self, slot: str) -> None:
-        """Empty a slot. The one that serves is refused by an assertion: no caller has a reason to."""
-        assert slot != self.live()
+        """Empty a slot. Raises ValueError for the one that serves, which no caller has a reason to ask for."""
+        if slot == self.live():
+            raise ValueError(f"slot {slot} of {self.home} serves")
         for path in (os.path.join(self.root, slot), self.environment(slot), self._before(slot)):
             if os.path.lexists(path):
                 os.unlink(path)

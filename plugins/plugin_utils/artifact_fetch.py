@@ -17,11 +17,11 @@ import tarfile
 import time
 import typing as t
 import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from ansible.module_utils.urls import open_url
 from ansible_collections.minato.fleet.plugins.module_utils._release_archive import CHUNK, sha256
 from ansible_collections.minato.fleet.plugins.module_utils._releases import split_credentials
 from ansible_collections.minato.fleet.plugins.plugin_utils.artifact_store import BLOCK, Artifact, Store, StoreError
@@ -124,14 +124,17 @@ def shown(url: str) -> str:
 def _receive(url: str, origin: str, path: str, timeout: int) -> str:
     """Write what a URL gives to a file; gives its checksum."""
     bare, user, password = split_credentials(url)
-    request = urllib.request.Request(bare, headers={"User-Agent": "minato.fleet"})
-    if password:
-        # Not for whom this server may send us on to.
-        login = base64.b64encode(f"{user}:{password}".encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {login}")
+    login = base64.b64encode(f"{user}:{password}".encode()).decode()
+    asked: dict[str, t.Any] = {
+        "headers": {"Authorization": f"Basic {login}"} if password else {},
+        "unredirected_headers": ["Authorization"],  # not for whom this server may send us on to
+        "http_agent": "minato.fleet",
+        "use_netrc": False,
+        "timeout": min(timeout, SILENCE),
+    }
     until, count, digest = time.monotonic() + timeout, 0, hashlib.sha256()
     try:
-        with urllib.request.urlopen(request, timeout=min(timeout, SILENCE)) as answer, open(path, "wb") as stream:
+        with open_url(bare, **asked) as answer, open(path, "wb") as stream:
             for chunk in iter(lambda: answer.read(CHUNK), b""):
                 count += stream.write(chunk)
                 digest.update(chunk)
