@@ -74,5 +74,13 @@ def test_a_certificate_of_somebody_else_is_no_answer(server: Question) -> None:
     assert all("certificate verify failed" in said for said in ask(server._replace(name="other.example.test")))
 
 
+def test_a_certificate_may_be_left_unlooked_at(server: Question) -> None:
+    """As where a site still has the one to start with."""
+    STATUSES[:] = [200]
+    stranger = server._replace(ca="", name="other.example.test")
+    assert "certificate" in ask(stranger)[-1]
+    assert ask(stranger._replace(verify=False)) == [f"status 200: other.example.test:{server.port}/health"]
+
+
 def test_nobody_there() -> None:
     assert all("refused" in said for said in ask(Question(NAME, "127.0.0.1", 9, "/", "")))

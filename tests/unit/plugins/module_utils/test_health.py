@@ -60,3 +60,7 @@ def test_stays_unhealthy(url: str) -> None:
 
 def test_nobody_there(url: str) -> None:
     assert "refused" in _health.complaint("http://127.0.0.1:1/health")
+
+
+def test_each_answer_is_told_in_its_order_and_those_alike_once() -> None:
+    assert _health.in_order(["refused", "status 503: a", "status 503: a"]) == "refused; then status 503: a (2 times)"

@@ -118,3 +118,10 @@ def test_output_without_a_list_is_an_error(output: str) -> None:
 def test_phases_hold_every_action_once() -> None:
     actions = [action for phase in _pm2.PHASES for action in phase]
     assert sorted(actions) == sorted(set(actions))
+
+
+def test_what_runs_beside_another_of_its_app_has_its_own_logs() -> None:
+    app = {"name": "web", "log_dir": "/var/log/web"}
+    assert _pm2.log_file(app, "out") == "/var/log/web/out.log"
+    assert _pm2.log_file({**app, "app": "web"}, "out") == "/var/log/web/out.log"
+    assert _pm2.log_file({**app, "name": "web-b", "app": "web"}, "error") == "/var/log/web/error-b.log"
