@@ -1,4 +1,4 @@
-"""Two slots: what serves is never touched by what comes in beside it, and what does not come in leaves everything as it was."""
+"""Two slots: what comes in beside what serves never touches it, and can be taken back."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_came_in_its_place_is_taken_back(slots: Slots) -> None:
 
 
 def test_the_slot_that_serves_cannot_be_emptied(slots: Slots) -> None:
-    with pytest.raises(ValueError, match="slot a of .* serves"):
+    with pytest.raises(ValueError, match=r"slot a of .* serves"):
         slots.vacate("a")
     assert slots.release("a") == OLD
 
