@@ -29,13 +29,16 @@ def start(playbook: str, inventory: Path, app: str, **environment: str) -> subpr
     )
 
 
-def kill_before(number: int, inventory: Path, app: str) -> bool:
-    """Deploy an app, and kill the controller before one task of the deploy; False where it has no task so late."""
+def kill_before(task: int | str, inventory: Path, app: str) -> bool:
+    """Deploy an app, and kill the controller before one task of the deploy; False where it has no such task.
+
+    task: its number, or how its name begins.
+    """
     run = start(
         "deploy",
         inventory,
         app,
-        KILL_AT=str(number),
+        KILL_AT=str(task),
         ANSIBLE_CALLBACK_PLUGINS=CALLBACKS,
         ANSIBLE_CALLBACKS_ENABLED="kill_at",
     )
