@@ -15,8 +15,8 @@ name: kill_at
 type: notification
 short_description: Kill the controller before a task
 description:
-  - The run is killed (SIGKILL, with all of its processes) before the first task whose name begins with KILL_AT, or whose
-    number that is, counted from the first one whose name begins with "Lock other runs out".
+  - The run is killed (SIGKILL, with all of its processes) before the first task whose name begins with KILL_AT, or
+    whose number that is, counted from the first one whose name begins with "Lock other runs out".
   - With KILL_AT=0 nothing is killed. The names of the tasks are written to KILL_LIST.
 """
 FIRST = "Lock other runs out"

@@ -87,7 +87,7 @@ def test_the_disk_has_no_room(app_named: Any, play: Any, users: dict[str, dict[s
     assert app.releases() == before
 
 
-def test_the_host_is_restarted_in_the_middle_of_the_switch(numbers: dict[str, int], app_named: Any, play: Any) -> None:
+def test_the_host_is_restarted_in_the_middle_of_the_switch(app_named: Any, play: Any) -> None:
     """The controller is killed, nginx asks the new release already, and the host goes down: both come back."""
     app = app_named("voicedrive-api")
     app.push(NOTE=str(time.time()))
