@@ -11,6 +11,7 @@ from ansible_collections.minato.fleet.molecule.shared.load import asking
 PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/posts"}
 CRASH = "console.error('the configuration is beyond repair'); process.exit(7);\n"
 ILL = (
+    "require('dotenv').config({ path: `${__dirname}/.env`, quiet: true });"
     "require('node:http')"
     ".createServer((question, answer) => { answer.statusCode = 503; answer.end('no bed is free'); })"
     ".listen(process.env.PORT, '127.0.0.1',"

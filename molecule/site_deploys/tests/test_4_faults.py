@@ -170,6 +170,7 @@ def test_the_new_processes_are_killed_while_they_start(app: Any, play: Any, user
 
 
 FLAPPING = """
+require('dotenv').config({ path: `${__dirname}/.env`, quiet: true });
 let asked = 0;
 require('node:http').createServer((question, answer) => {
   answer.statusCode = ++asked % 2 ? 503 : 200;
