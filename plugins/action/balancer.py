@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
             turn = self._leave(args, marked) if args["step"] == "leave" else self._join(args)
         except (BalancerError, CallError) as error:
             raise AnsibleActionFail(str(error)) from None
-        return {"changed": turn.changed, "out": turn.out, "msg": turn.said}
+        warnings = {"warnings": [turn.said]} if turn.warns else {}
+        return {"changed": turn.changed, "out": turn.out, "msg": turn.said, **warnings}
 
     def _leave(self, args: dict[str, Any], marked: bool) -> Turn:
         said = args["balancer"]

@@ -28,11 +28,12 @@ class Pace(t.NamedTuple):
 
 
 class Turn(t.NamedTuple):
-    """Whether anything changed, whether the instance is out now, and a sentence about it."""
+    """Whether anything changed, whether the instance is out now, a sentence about it, and whether to warn with it."""
 
     changed: bool
     out: bool
     said: str
+    warns: bool = False
 
 
 def leave(balancer: Balancer, instance: str, marked: bool, pace: Pace, mark: Callable[[], None] | None) -> Turn:
@@ -55,9 +56,10 @@ def leave(balancer: Balancer, instance: str, marked: bool, pace: Pace, mark: Cal
                 raise BalancerError(_no_instance(balancer, target, states))
             return Turn(False, True, f"{instance} is out of {balancer} since a run that was stopped.")
         if own.health != "healthy":
-            return Turn(False, False, f"{instance} stays in {balancer}, which sends nobody there: it is {own}.")
+            return Turn(False, False, f"{instance} stays in {balancer}, which sends nobody there: it is {own}.", True)
         if not any(state.health == "healthy" for other, state in states.items() if other.instance != instance):
-            return Turn(False, False, f"{instance} stays in {balancer}: no other instance of it is healthy.")
+            several = any(other.instance != instance for other in states)
+            return Turn(False, False, f"{instance} stays in {balancer}: no other instance of it is healthy.", several)
         if mark is None:
             return Turn(True, True, f"{instance} would leave {balancer}.")
         mark()
