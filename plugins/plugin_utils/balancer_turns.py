@@ -51,7 +51,7 @@ def leave(balancer: Balancer, instance: str, marked: bool, pace: Pace, mark: Cal
     with _alone(str(balancer)):
         states = balancer.states()
         own = states.get(target, OUT)
-        if own.health in (OUT.health, "draining"):
+        if _is_out(own):
             if not marked:
                 raise BalancerError(_no_instance(balancer, target, states))
             return Turn(False, True, f"{instance} is out of {balancer} since a run that was stopped.")
@@ -84,13 +84,13 @@ def come_back(balancer: Balancer, instance: str, pace: Pace) -> Turn:
         seen.append(str(own))
         if own.health == "healthy":
             return Turn(put, False, f"{instance} is healthy in {balancer}.")
-        if not put and own.health in (OUT.health, "draining"):
+        if not put and _is_out(own):
             try:
                 balancer.put_in(target)
                 put, refusal = True, ""
             except CallError as error:
-                # Some take no instance that they are still about to let go.
-                if own.health != "draining" or error.kind != "other":
+                # It may take no instance that it is still about to let go.
+                if error.code != "OperationFailureException":
                     raise
                 refusal = f" {error}"
         if time.monotonic() >= until:
@@ -100,6 +100,10 @@ def come_back(balancer: Balancer, instance: str, pace: Pace) -> Turn:
                 " mend it, and run again: that waits for it once more."
             )
         time.sleep(pace.delay)
+
+
+def _is_out(state: State) -> bool:
+    return state.health in (OUT.health, "draining") or state.reason.endswith(".NotRegistered")
 
 
 def _no_instance(balancer: Balancer, target: Target, states: t.Mapping[Target, State]) -> str:

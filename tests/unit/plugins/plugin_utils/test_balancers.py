@@ -19,7 +19,7 @@ import yaml
 from ansible_collections.minato.fleet.plugins.plugin_utils import balancers
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import CallError
 from ansible_collections.minato.fleet.plugins.plugin_utils.balancer_turns import Pace, Turn, come_back, leave
-from ansible_collections.minato.fleet.plugins.plugin_utils.balancers import Balancer, BalancerError
+from ansible_collections.minato.fleet.plugins.plugin_utils.balancers import Balancer, BalancerError, State, Target
 from ansible_collections.minato.fleet.tests.aws.server import serve
 
 HERE = Path(__file__).parent
@@ -146,6 +146,42 @@ def test_two_that_leave_at_once_do_not_count_on_each_other(world: World) -> None
     assert sorted(world.health(name, "pair") for name in ("web-1", "web-2")) == ["healthy", "out"]
 
 
+class Hesitant:
+    """A balancer that goes on calling an instance healthy, for so many questions after it was taken out."""
+
+    def __init__(self, questions: int) -> None:
+        self.left, self.asked_after = questions, 0
+        self.out = False
+
+    def __str__(self) -> str:
+        return "the hesitant one"
+
+    def target(self, instance: str) -> Target:
+        return Target(instance, 0)
+
+    def states(self) -> dict[Target, State]:
+        self.asked_after += self.out
+        held = {Target("web-1", 0): State("healthy", ""), Target("web-2", 0): State("healthy", "")}
+        return held if not self.out or self.asked_after <= self.left else {Target("web-2", 0): State("healthy", "")}
+
+    def take_out(self, target: Target) -> None:
+        self.out = True
+
+    def put_in(self, target: Target) -> None:
+        raise NotImplementedError
+
+
+def test_it_has_left_when_the_balancer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    hesitant = Hesitant(3)
+    assert leave(hesitant, "web-1", False, Pace(0.01, 0, 5), lambda: None).out
+    assert hesitant.asked_after == 4
+    with pytest.raises(
+        BalancerError, match=r"the hesitant one still calls web-1 healthy 0\.1 s after it was taken out"
+    ):
+        leave(Hesitant(10**6), "web-1", False, Pace(0.01, 0, 0.1), lambda: None)
+
+
 def test_one_that_nobody_is_sent_to_stays(world: World) -> None:
     turn = world.leave("web-4")
     assert (turn.changed, turn.out, world.health("web-4")) == (False, False, "unhealthy")
@@ -179,6 +215,19 @@ def test_one_that_is_never_healthy(world: World) -> None:
         f" then initial ({prefix}.InitialHealthChecking), then unhealthy ({word}.FailedHealthChecks). Ask on the host"
     ) in str(raised.value)
     assert world.health("web-4") == "unhealthy", "it stays where the inventory has it"
+
+
+def test_one_that_may_not_come_back(cloud: World) -> None:
+    cloud.leave("web-1")
+    cloud.control("POST", "/faults", {"fault": "denied", "operation": "AttachInstancesToLoadBalancer"})
+    with pytest.raises(CallError, match="refuses lightsail:AttachInstancesToLoadBalancer"):
+        cloud.come_back("web-1")
+    cloud.control("DELETE", "/faults")
+    cloud.control("POST", "/faults", {"fault": "failed", "operation": "AttachInstancesToLoadBalancer"})
+    with pytest.raises(
+        BalancerError, match=r"within 1 s\. It was not in it\. lightsail in eu-west-1: .*The operation failed"
+    ):
+        cloud.come_back("web-1", pace=QUICK._replace(timeout=1))
 
 
 def test_no_such_instance(world: World) -> None:
