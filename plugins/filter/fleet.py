@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import (
+    balancing,
     catalog,
     checklist,
     contract,
@@ -24,6 +25,7 @@ class FilterModule:
         return {
             "app_certificates": wiring.app_certificates,
             "app_releases": wiring.app_releases,
+            "balancer": balancing.balancer,
             "ca_certificates": wiring.ca_certificates,
             "certificates": wiring.certificates,
             "checked_apps": wiring.checked_apps,

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 from ansible_collections.minato.fleet.plugins.plugin_utils import aws_facts
-from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Account, Options
+from ansible_collections.minato.fleet.plugins.plugin_utils.aws_options import Account
 
 try:
     import botocore.config
@@ -31,15 +31,19 @@ else:
 
 # Asks one operation in one region, and returns its answer; raises CallError.
 Ask = Callable[..., dict[str, t.Any]]
-API = {"lightsail": "lightsail", "lightsail_database": "lightsail", "ec2": "ec2", "rds": "rds"}
+API = {"lightsail": "lightsail", "lightsail_database": "lightsail", "ec2": "ec2", "elbv2": "elbv2", "rds": "rds"}
+# Where AWS's policies name a service otherwise.
+_POLICIES = {"elbv2": "elasticloadbalancing"}
 _CALLS = {
     "ec2": {
         *("DescribeInstances", "DescribeInstanceTypes", "DescribeRegions", "DescribeSecurityGroups"),
         "DescribeVolumes",
     },
+    "elbv2": {"DeregisterTargets", "DescribeTargetGroups", "DescribeTargetHealth", "RegisterTargets"},
     "lightsail": {
         *("GetAutoSnapshots", "GetBundles", "GetInstanceAccessDetails", "GetInstances", "GetRelationalDatabaseBundles"),
-        "GetRelationalDatabases",
+        *("GetRelationalDatabases", "GetLoadBalancer"),
+        *("AttachInstancesToLoadBalancer", "DetachInstancesFromLoadBalancer"),
     },
     "rds": {"DescribeDBInstances"},
 }
@@ -67,12 +71,39 @@ _NO_CREDENTIALS = {
 }
 
 
-class CallError(Exception):
-    """A call that failed; the text is a sentence, the kind what to do about it."""
+# What to do, as the file of an inventory can.
+REMEDIES = {
+    "silent": "Check the network, take it out of regions, or write on_error: warn.",
+    "forbidden": "Allow it, or take the service out of services.",
+    "disabled": "Enable it, or take it out of regions.",
+    "throttled": "Write cache: true to ask less often, or raise retries.",
+}
 
-    def __init__(self, kind: str, message: str) -> None:
+
+class Asking(t.Protocol):
+    """Whom to ask, and with what patience: of an inventory's options those that are about asking."""
+
+    @property
+    def accounts(self) -> tuple[Account, ...]: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def endpoint_url(self) -> str: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def retries(self) -> int: ...
+
+
+class CallError(Exception):
+    """A call that failed; the text is a sentence, the kind what to do about it, the code AWS's own word for it."""
+
+    def __init__(self, kind: str, message: str, code: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.code = code
 
 
 class _Parser(EC2QueryParser):
@@ -131,10 +162,13 @@ class _Loader(Loader):
 class Cloud:
     """Sessions and clients of all accounts."""
 
-    def __init__(self, options: Options, wanted: aws_facts.Wanted, agent: str) -> None:
+    def __init__(
+        self, options: Asking, wanted: aws_facts.Wanted, agent: str, remedies: t.Mapping[str, str] = REMEDIES
+    ) -> None:
         if MISSING:
             raise CallError("other", f"{MISSING} on the controller. Install the Python library botocore.")
         self._options = options
+        self._remedies = remedies
         self._loader = _Loader()
         self._factory = _ParserFactory(wanted)
         self._config = botocore.config.Config(
@@ -184,7 +218,7 @@ class Cloud:
                 client = self._client(account, api, region)
                 return t.cast("dict[str, t.Any]", getattr(client, operation)(**parameters))
             except (*FAILURES, *UNREADABLE) as error:
-                raise explain(error, place(account, service, region), action(api, operation), self._options) from error
+                raise self._explained(error, place(account, service, region), action(api, operation)) from error
 
         return call
 
@@ -207,7 +241,10 @@ class Cloud:
                 raise botocore.exceptions.NoCredentialsError
             return self._assumed(session, account) if account.role_arn else session
         except FAILURES as error:
-            raise explain(error, f"account {account.name}" if account.name else "AWS", "", self._options) from error
+            raise self._explained(error, f"account {account.name}" if account.name else "AWS", "") from error
+
+    def _explained(self, error: Exception, where: str, operation: str) -> CallError:
+        return explain(error, where, operation, self._options, self._remedies)
 
     def _plain_session(self, profile: str) -> t.Any:
         session = botocore.session.Session(profile=profile or None)
@@ -245,10 +282,12 @@ def place(account: Account, service: str, region: str) -> str:
 
 def action(api: str, operation: str) -> str:
     """A call as AWS's policies name it."""
-    return f"{api}:{''.join(part.title() for part in operation.split('_')).replace('Db', 'DB')}"
+    return f"{_POLICIES.get(api, api)}:{''.join(part.title() for part in operation.split('_')).replace('Db', 'DB')}"
 
 
-def explain(error: Exception, where: str, operation: str, options: Options) -> CallError:
+def explain(
+    error: Exception, where: str, operation: str, options: Asking, remedies: t.Mapping[str, str] = REMEDIES
+) -> CallError:
     """One sentence for an error of botocore, with what to do about it."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "ProfileNotFound" in kinds:
@@ -266,8 +305,7 @@ def explain(error: Exception, where: str, operation: str, options: Options) -> C
         tries = f"{options.retries + 1} tries of {options.timeout:g} s"
         return CallError(
             "silent",
-            f"{where} does not answer ({type(error).__name__}, {tries})."
-            " Check the network, take it out of regions, or write on_error: warn.",
+            f"{where} does not answer ({type(error).__name__}, {tries}). {remedies['silent']}",
         )
     if kinds & {"ValueError", "ResponseParserError"}:
         say = f"{where} answers what is none of AWS's answers."
@@ -286,17 +324,13 @@ def explain(error: Exception, where: str, operation: str, options: Options) -> C
     if code in _EXPIRED:
         return CallError("credentials", f"{where}: the credentials are no longer valid ({code}). Log in again.")
     if code in _FORBIDDEN:
-        return CallError(
-            "forbidden", f"{where} refuses {operation} ({code}). Allow it, or take the service out of services."
-        )
+        return CallError("forbidden", f"{where} refuses {operation} ({code}). {remedies['forbidden']}", code)
     if code in _DISABLED:
-        return CallError(
-            "disabled", f"{where} is not enabled for the account ({code}). Enable it, or take it out of regions."
-        )
+        return CallError("disabled", f"{where} is not enabled for the account ({code}). {remedies['disabled']}", code)
     if code in _THROTTLED:
         return CallError(
             "throttled",
-            f"{where} was throttled, and still was after {options.retries + 1} tries ({code})."
-            " Write cache: true to ask less often, or raise retries.",
+            f"{where} was throttled, and still was after {options.retries + 1} tries ({code}). {remedies['throttled']}",
+            code,
         )
-    return CallError("other", f"{where}: {operation} failed: {code}: {said}.")
+    return CallError("other", f"{where}: {operation} failed: {code}: {said}.", code)

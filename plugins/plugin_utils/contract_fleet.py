@@ -45,7 +45,7 @@ def _complete_redis(value: t.Any) -> t.Mapping[str, t.Any]:
 class Host:
     """One host: its name, groups and address, the names of its apps, of those that are leaving it and of those under
     maintenance (which may be other hosts'), the hosts that it forwards apps to, its RAM in MB (None where nobody knows
-    it), and its fleet_redis."""
+    it), its fleet_redis, its fleet_balancer, and what of the cloud that says of it: each empty where there is none."""
 
     name: str
     groups: tuple[str, ...]
@@ -56,6 +56,10 @@ class Host:
     maintenance: tuple[str, ...]
     memory_mb: int | None
     redis: t.Mapping[str, t.Any]
+    balancer: t.Mapping[str, t.Any]
+    provider: str
+    region: str
+    instance_id: str
 
     @classmethod
     def of(cls, name: str, variables: t.Mapping[str, t.Any]) -> Host:
@@ -71,6 +75,10 @@ class Host:
             maintenance=_names(variables.get("fleet_maintenance_apps")),
             memory_mb=memory,
             redis=_complete_redis(variables.get("fleet_redis")),
+            balancer=schemas.plain(variables.get("fleet_balancer") or {}),
+            provider=str(variables.get("fleet_provider") or ""),
+            region=str(variables.get("fleet_region") or ""),
+            instance_id=str(variables.get("instance_id") or ""),
         )
 
     @property

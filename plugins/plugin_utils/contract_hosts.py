@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from ansible_collections.minato.fleet.plugins.plugin_utils import capacity, catalog, schemas, wiring
+from ansible_collections.minato.fleet.plugins.plugin_utils import balancing, capacity, catalog, schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import App
 from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import (
     Fleet,
@@ -185,6 +185,30 @@ def _forward_problems(where: str, app: App, to: Host) -> Iterator[str]:
         )
 
 
+def balancers(fleet: Fleet) -> Iterator[str]:
+    """Each load balancer knows its host: by which name, in which region, and that it can have it at all."""
+    for host in (host for host in fleet.hosts if host.balancer):
+        where = f"{host.name}: fleet_balancer"
+        whole = balancing.balancer(host.balancer, host.name, host.instance_id, host.region)
+        if "lightsail" in whole and host.provider not in ("", "lightsail"):
+            yield (
+                f"{where}.lightsail: the host is of {host.provider}, and a load balancer of Lightsail has none but"
+                " Lightsail's. Write target_group, or take fleet_balancer out."
+            )
+        if "lightsail" in whole and whole["port"]:
+            yield f"{where}.port: a load balancer of Lightsail has one port for all its instances. Take it out."
+        if not whole["instance"]:
+            yield (
+                f"{where}.instance: the host has no instance_id, which the inventory plugin aws_fleet gives to hosts of"
+                " EC2. Write the id here, or take fleet_balancer out."
+            )
+        if not whole["region"]:
+            yield (
+                f"{where}.region is missing, and the host has no fleet_region, which the inventory plugin aws_fleet"
+                ' gives. Write it, for example: `region: "ap-northeast-1"`.'
+            )
+
+
 def node_versions(fleet: Fleet) -> Iterator[str]:
     for host in fleet.hosts:
         by_major: dict[str, App] = {}
@@ -225,4 +249,4 @@ def memory(fleet: Fleet) -> Iterator[str]:
 
 
 INVENTORY: tuple[Rule, ...] = (unknown_apps, types)
-RULES: tuple[Rule, ...] = (ports, process_names, fixed_addresses, routes, forwards, node_versions, memory)
+RULES: tuple[Rule, ...] = (ports, process_names, fixed_addresses, routes, forwards, balancers, node_versions, memory)

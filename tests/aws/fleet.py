@@ -88,6 +88,7 @@ def _kinds(account: str, region: str, application: Application) -> Iterator[tupl
         yield "lightsail", kind, functools.partial(lightsail, account, region)
     moto = fleet_moto.Moto(application, account, region)
     yield "ec2", "instances", moto.put_instance
+    yield "ec2", "target_groups", moto.put_target_group
     yield "rds", "databases", moto.put_database
 
 

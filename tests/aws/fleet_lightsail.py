@@ -21,6 +21,7 @@ from ansible_collections.minato.fleet.tests.aws.lightsail.operations import (
     add_ons,
     databases,
     instances,
+    load_balancers,
     snapshots,
     static_ips,
 )
@@ -137,6 +138,16 @@ def _database(cloud: LightsailBackend, item: Item) -> None:
     database["state"] = item.get("state", "available")
 
 
+@_kind
+def _load_balancer(cloud: LightsailBackend, item: Item) -> None:
+    wanted = {"loadBalancerName": item["name"], "instancePort": item.get("port", 80), "tags": tags_of(item)}
+    call(cloud, "CreateLoadBalancer", {**wanted, "healthCheckPath": item.get("path", "/")})
+    load_balancers.put_failing(cloud, cloud.get(load_balancers.KIND, item["name"]), item.get("failing", []))
+    if item.get("instances"):
+        attached = {"loadBalancerName": item["name"], "instanceNames": item["instances"]}
+        call(cloud, "AttachInstancesToLoadBalancer", attached)
+
+
 def _age(resource: Resource, item: Item) -> None:
     if "age_hours" in item:
         resource["createdAt"] = add_ons.hours_ago(item["age_hours"])
@@ -152,6 +163,7 @@ KINDS: dict[str, Callable[[str, str, Item], Any]] = {
     "key_pairs": _key_pair,
     "static_ips": _static_ip,
     "instances": _instance,
+    "load_balancers": _load_balancer,
     "databases": _database,
     "domains": _domain,
 }

@@ -1,4 +1,4 @@
-"""The part of a fleet file that is moto's: EC2 and RDS, put there through their own API."""
+"""The part of a fleet file that is moto's: EC2, target groups and RDS, put there through their own API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import botocore.exceptions
+from ansible_collections.minato.fleet.tests.aws import target_groups
 from ansible_collections.minato.fleet.tests.aws.fleet_items import FleetError, Item, ports_of, text
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from werkzeug.test import Client
@@ -36,6 +37,10 @@ class Moto:
     @functools.cached_property
     def _ec2(self) -> Any:
         return self._client("ec2")
+
+    @functools.cached_property
+    def _elbv2(self) -> Any:
+        return self._client("elbv2")
 
     @functools.cached_property
     def _rds(self) -> Any:
@@ -97,6 +102,26 @@ class Moto:
         ]
         self._ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
         return group
+
+    def put_target_group(self, item: Item) -> None:
+        """Make a target group, with instances that are healthy at once."""
+        port = item.get("port", 80)
+        try:
+            vpc = self._ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+            made = self._elbv2.create_target_group(Name=item["name"], Protocol="HTTP", Port=port, VpcId=vpc)
+            arn = made["TargetGroups"][0]["TargetGroupArn"]
+            for name in item.get("instances", []):
+                self._elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": self._identity(name)}])
+        except (botocore.exceptions.ClientError, botocore.exceptions.ParamValidationError) as error:
+            raise FleetError(str(error)) from error
+        failing = [self._identity(name) for name in item.get("failing", [])]
+        target_groups.take_time(self._account, self._region, arn, failing)
+
+    def _identity(self, name: str) -> str:
+        found = self._ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": [name]}])["Reservations"]
+        if not found:
+            raise FleetError(f"There is no instance {name}.")
+        return str(found[0]["Instances"][0]["InstanceId"])
 
     def put_database(self, item: Item) -> None:
         """Create a database of RDS."""
