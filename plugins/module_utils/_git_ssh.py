@@ -27,11 +27,8 @@ SHORT = re.compile(rf"^(?:[^@/:\s]+@)?{NAME}:(?!//|:)")
 KEY_TYPE = re.compile(r"^(ssh|sk-ssh|ecdsa|sk-ecdsa)-[a-z0-9@.-]+$")
 
 # Nothing of the account's own settings may bring in another key, keep this one, or stand for the server.
-KEY_OPTIONS = (
-    *("IdentitiesOnly=yes", "IdentityAgent=none", "AddKeysToAgent=no"),
-    *("ControlMaster=no", "ControlPath=none", "StrictHostKeyChecking=yes"),
-)
-HOST_OPTIONS = ("GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes", "ControlMaster=no", "ControlPath=none")
+OPTIONS = ("BatchMode=yes", "StrictHostKeyChecking=yes", "ControlMaster=no", "ControlPath=none")
+KEY_OPTIONS = ("IdentitiesOnly=yes", "IdentityAgent=none", "AddKeysToAgent=no")
 
 
 class Key(NamedTuple):
@@ -91,8 +88,7 @@ def _open(data: bytes) -> tuple[bytes, bytes]:
     for _kdf in ("name", "options"):
         place = _string(data, place)[1]
     public, place = _string(data, place + 4)  # behind the number of keys
-    if _string(data, place)[1] != len(data):
-        raise ValueError
+    _string(data, place)  # the private half
     return cipher, public
 
 
@@ -174,9 +170,9 @@ class Access:
                 words += ["-i", stack.enter_context(_in_memory(self.key.text)), *_options(KEY_OPTIONS)]
             if self.known_hosts:
                 path = stack.enter_context(_in_memory(self.known_hosts))
-                own = [f"UserKnownHostsFile={path}", f"HostKeyAlias={self.server}"]
-                words += _options([*own, *HOST_OPTIONS])
-            yield " ".join(map(shlex.quote, ["ssh", *_options(["BatchMode=yes"]), *words])) if words else ""
+                known = [f"UserKnownHostsFile={path}", "GlobalKnownHostsFile=/dev/null"]
+                words += _options([*known, f"HostKeyAlias={self.server}"])
+            yield " ".join(map(shlex.quote, ["ssh", *_options(OPTIONS), *words])) if words else ""
 
     def explain(self, said: str) -> str:
         """What ssh's words mean and what to do, a sentence without its full stop; empty where that is plain."""

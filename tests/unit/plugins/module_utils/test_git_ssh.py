@@ -170,6 +170,14 @@ def test_ssh_finds_key_and_host_keys_in_memory_alone(key: str, played: Path) -> 
     assert not any("memfd:minato" in os.readlink(path) for path in open_files())
 
 
+def test_host_keys_count_without_a_key_too(played: Path) -> None:
+    asked("", (HOST_KEY,))
+    call = json.loads(played.read_text())
+    assert [text for text, _mode, _place in call["files"]] == [f"{SERVER} {HOST_KEY}\n"]
+    assert {"StrictHostKeyChecking=yes", f"HostKeyAlias={SERVER}"} <= set(call["words"])
+    assert "-i" not in call["words"]
+
+
 def open_files() -> list[str]:
     """This process's, but the one that lists them."""
     return [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
