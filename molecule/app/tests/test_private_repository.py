@@ -158,7 +158,7 @@ def test_a_second_run_changes_nothing(world: World) -> None:
 
 
 def test_the_journal_says_that_there_was_a_key_and_not_which(world: World) -> None:
-    journal = world.host.check_output("journalctl --no-pager | grep ansible-minato.fleet.release")
+    journal = world.host.check_output("journalctl --no-pager | grep minato.fleet.release")
     assert "deploy_key=NOT_LOGGING_PARAMETER" in journal
     assert "deploy_keys=NOT_LOGGING_PARAMETER" in journal
 
