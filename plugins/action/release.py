@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tell the module which run it belongs to, send it the archive that it shall unpack, and keep a history here as well.
 
-What a killed run left locked is so told from what another run is doing.
+A deploy key goes through a pipe. What a killed run left locked is so told from what another run is doing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.minato.fleet.plugins.module_utils._release_history import HistoryError, append
+from ansible_collections.minato.fleet.plugins.plugin_utils.piped import insist
 
 HISTORY = "~/.local/state/minato.fleet/history.jsonl"
 
@@ -58,6 +59,8 @@ class ActionModule(ActionBase):
         arguments = {"controller_history": HISTORY, **self._task.args, "holder": holder()}
         history = arguments.pop("controller_history")
         arguments["host"] = (task_vars or {}).get("inventory_hostname", "")
+        if arguments.get("deploy_key"):
+            insist(self._connection)
         if arguments.get("step") == "unpack" and not self._task.check_mode:
             artifact = arguments["artifact"]
             arguments["artifact"] = {**artifact, "path": self._sent(artifact["path"])}

@@ -19,6 +19,7 @@ SPEC = {
     "apps": {"type": "list", "elements": "dict", "options": APP_SPEC, "default": []},
     "app": {"type": "dict", "options": APP_SPEC},
     "commit": {"type": "str", "default": ""},
+    "deploy_key": {"type": "str", "default": "", "no_log": True},
     "environment": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 1800},
     "directory": {"type": "path", "default": "~/.cache/minato.fleet"},
@@ -47,7 +48,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("; ".join(wrong))
         if app["artifact"]:
             return self._fetch(args)
-        order = Order(app, args["commit"], args["environment"], args["controller_path"], args["timeout"])
+        told = args["environment"], args["controller_path"], args["timeout"], args["deploy_key"]
+        order = Order(app, args["commit"], *told)
         store = Store(args["directory"], app["name"])
         if self._task.check_mode:
             known = find(order, store)

@@ -33,6 +33,7 @@ class FilterModule:
             "checklist": checklist.lines,
             "contract": contract.problems,
             "database_clients": wiring.database_clients,
+            "deploy_keys": wiring.deploy_keys,
             "env_files": wiring.env_files,
             "forward_upstreams": forwards.forward_upstreams,
             "forwarded_apps": forwards.forwarded_apps,

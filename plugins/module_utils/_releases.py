@@ -18,7 +18,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible_collections.minato.fleet.plugins.module_utils import _release_hooks, _release_migrations
+from ansible_collections.minato.fleet.plugins.module_utils import _git_ssh, _release_hooks, _release_migrations
 
 STATES = ("building", "ready", "active", "bad")
 UNRESOLVED = "unresolved"
@@ -40,6 +40,7 @@ APP_SPEC: dict[str, Any] = {
     "user": {"type": "str", "required": True},
     "home": {"type": "path", "required": True},
     "repository": {"type": "str", "default": ""},
+    "repository_host_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "artifact": {"type": "dict", "options": SOURCE_SPEC},
     "version": {"type": "str", "required": True},
     "path_prefix": {"type": "list", "elements": "path", "default": []},
@@ -65,6 +66,7 @@ INFO_SPEC: dict[str, Any] = {
     "target": {"type": "dict", "default": {}},
     "across_migrations": {"type": "bool", "default": False},
     "detail": {"type": "bool", "default": False},
+    "deploy_keys": {"type": "dict", "default": {}, "no_log": True},
 }
 
 #: An archive of a built release, as the module release takes it.
@@ -221,6 +223,11 @@ def build_on(app: dict[str, Any]) -> str:
     return "controller" if app["artifact"] else str(app["build_on"])
 
 
+def asks_server(app: dict[str, Any]) -> bool:
+    """Whether the app's repository has to be asked what its version means."""
+    return not app["artifact"] and bool(patterns(app["version"]))
+
+
 def artifact_commit(app: dict[str, Any]) -> str | None:
     """What stands for the commit of an app that comes as an artifact: 40 digits of its checksum. None for others."""
     return str(app["artifact"]["sha256"][:40]) if app["artifact"] else None
@@ -253,6 +260,7 @@ def mistakes(app: dict[str, Any]) -> list[str]:
     if not reference and not app["artifact"]:
         found.append("version: must be a branch, a tag or a commit")
     found += _source_mistakes(app["repository"], app["artifact"])
+    found += _git_ssh.host_key_mistakes(app["repository"], app["repository_host_keys"])
     if app["keep"] < 2:
         found.append("keep: must be 2 or more, the running release and the one before it")
     found += [f"shared: {path} must lie in the release" for path in app["shared"] if not OWN_PATH.match(path)]

@@ -41,6 +41,15 @@ options:
           - A password in an C(https) URL is handed to git through a credential helper and shows up nowhere.
         type: str
         default: ""
+      repository_host_keys:
+        description:
+          - Host keys that the repository's server may show, for a repository that is asked over ssh. Each is a line of
+            C(known_hosts), or the key alone.
+          - Without any, those that root knows on the host count, or the user who runs the playbook, for an app that is
+            built on the controller. With a deploy key, no unknown one is ever taken.
+        type: list
+        elements: str
+        default: []
       artifact:
         description:
           - A tar archive of the app, installed and built elsewhere, with its files at the top. The controller gets it
@@ -225,6 +234,13 @@ options:
   commit:
     description: All 40 digits of the commit to fetch.
     type: str
+  deploy_key:
+    description:
+      - The private key for O(step=fetch) of a repository that is asked over ssh, in OpenSSH's format and without a
+        passphrase. Empty for what root has on the host.
+      - It goes to the host through a pipe, whatever the settings say, and to ssh through memory; no file has it.
+    type: str
+    default: ""
   artifact:
     description: The release as it was built elsewhere, for V(reserve) and V(unpack).
     type: dict
@@ -507,7 +523,12 @@ class Step:
     def fetch(self) -> Result:
         self.releases.check_disk(self.params["disk_reserve_mb"])
         directory = self.releases.create(self.id, built_on="host", **self._origin())
-        git = Git(self.module.get_bin_path("git", required=True), self.app["repository"])
+        git = Git(
+            self.module.get_bin_path("git", required=True),
+            self.app["repository"],
+            self.params["deploy_key"],
+            self.app["repository_host_keys"],
+        )
         author, committed_at = git.export(self.params["commit"], directory)
         self.releases.write_manifest(self.id, author=author, committed_at=committed_at)
         self.releases.link_shared(self.id, self.app["shared"])
@@ -673,6 +694,7 @@ def main() -> None:
             "point": {"type": "str", "choices": list(_release_hooks.POINTS)},
             "slot": {"type": "str", "choices": list(SLOTS)},
             "commit": {"type": "str"},
+            "deploy_key": {"type": "str", "default": "", "no_log": True},
             "artifact": {"type": "dict", "options": ARTIFACT_SPEC},
             "environment": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 1800},

@@ -40,6 +40,12 @@ options:
     description: All 40 digits of the commit to build.
     type: str
     default: ""
+  deploy_key:
+    description:
+      - The private key of a repository that is asked over ssh, as M(minato.fleet.release) takes it. It stays on the
+        controller, and in memory there.
+    type: str
+    default: ""
   environment:
     description:
       - Variables of both commands, beside C(app.build_env), which the build alone gets. They are not secret.

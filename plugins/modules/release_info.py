@@ -44,6 +44,15 @@ options:
           - A password in an C(https) URL is handed to git through a credential helper and shows up nowhere.
         type: str
         default: ""
+      repository_host_keys:
+        description:
+          - Host keys that the repository's server may show, for a repository that is asked over ssh. Each is a line of
+            C(known_hosts), or the key alone.
+          - Without any, those that root knows on the host count, or the user who runs the playbook, for an app that is
+            built on the controller. With a deploy key, no unknown one is ever taken.
+        type: list
+        elements: str
+        default: []
       artifact:
         description:
           - A tar archive of the app, installed and built elsewhere, with its files at the top. The controller gets it
@@ -180,6 +189,14 @@ options:
       - What runs is asked of the kernel, process by process; no link counts. The task has to run as root.
     type: bool
     default: false
+  deploy_keys:
+    description:
+      - The private key of each repository that is asked over ssh with one, by the app's name, in OpenSSH's format and
+        without a passphrase.
+      - A host gets those that it asks with, through a pipe, whatever the settings say; ssh gets them through memory. No
+        file has them.
+    type: dict
+    default: {}
   refs:
     description:
       - What C(git ls-remote) answered on the controller, by the name of the app. The action plugin fills it in, for the
@@ -396,10 +413,10 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
 ASK_AT_ONCE = 8
 
 
-def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> dict[str, Any]:
+def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None, key: str) -> dict[str, Any]:
     """What is there and what is to do for one app; ``refused`` says why that cannot be told.
 
-    refs: the answer of the app's repository, where the controller has asked it.
+    refs: the answer of the app's repository, where the controller has asked it. key: what it is asked with.
     """
     releases = Releases(app["home"], app["user"], app["env_file"])
     slots = releases.slots
@@ -407,7 +424,7 @@ def look(app: dict[str, Any], git: str | None, refs: dict[str, str] | None) -> d
     commit = artifact_commit(app)
     try:
         if refs is None and git and not commit:
-            refs = Git(git, app["repository"]).refs(app["version"])
+            refs = Git(git, app["repository"], key, app["repository_host_keys"]).refs(app["version"])
         if refs is not None:
             commit = resolve(app["version"], refs, [release.commit for release in found])
     except (GitError, ValueError) as error:
@@ -472,12 +489,12 @@ def main() -> None:
         module.fail_json(msg="; ".join(wrong))
     if module.params["detail"]:
         module.exit_json(changed=False, apps=listed(module, apps), architecture=platform.machine())
-    git, refs = module.get_bin_path("git"), module.params["refs"]
+    git, refs, keys = module.get_bin_path("git"), module.params["refs"], module.params["deploy_keys"]
 
     def ask(app: dict[str, Any]) -> dict[str, Any]:
         if app["name"] in target:
             return look_back(app, str(target[app["name"]]), module.params["across_migrations"])
-        return look(app, git, refs.get(app["name"]))
+        return look(app, git, refs.get(app["name"]), keys.get(app["name"], ""))
 
     with ThreadPoolExecutor(max_workers=ASK_AT_ONCE) as pool:
         answers = list(pool.map(ask, apps))

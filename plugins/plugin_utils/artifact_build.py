@@ -31,7 +31,7 @@ class Order(t.NamedTuple):
     """What is to be built, and with what.
 
     app: as ``APP_SPEC`` has it. environment: what a host's commands get. path: directories that come first in PATH.
-    timeout: seconds that a command may take.
+    timeout: seconds that a command may take. deploy_key: what the repository is asked with; empty for what one has.
     """
 
     app: dict[str, t.Any]
@@ -39,6 +39,7 @@ class Order(t.NamedTuple):
     environment: dict[str, t.Any]
     path: list[str]
     timeout: int
+    deploy_key: str = ""
 
 
 def tools(path: list[str]) -> artifacts.Tools:
@@ -79,7 +80,8 @@ def make(order: Order, store: Store) -> tuple[Artifact, bool]:
 def _build(order: Order, has: artifacts.Tools, directory: str) -> tuple[int, dict[str, t.Any]]:
     """Fill the directory; gives the commit's moment and what the manifest says of the build."""
     app = order.app
-    author, committed_at = Git(has.git, app["repository"]).export(order.commit, directory)
+    git = Git(has.git, app["repository"], order.deploy_key, app["repository_host_keys"])
+    author, committed_at = git.export(order.commit, directory)
     problem = _release_run.missing_lockfile(app["install"], os.listdir(directory))
     if problem:
         raise BuildError(f"{app['name']}: {problem}")

@@ -8,6 +8,7 @@ import typing as t
 from collections import Counter
 from collections.abc import Iterator
 
+from ansible_collections.minato.fleet.plugins.module_utils import _git_ssh
 from ansible_collections.minato.fleet.plugins.plugin_utils import schemas, wiring
 from ansible_collections.minato.fleet.plugins.plugin_utils.catalog import STANDBY_OFFSET, App
 from ansible_collections.minato.fleet.plugins.plugin_utils.contract_fleet import (
@@ -149,7 +150,9 @@ def environment(fleet: Fleet) -> Iterator[str]:
             taken.update(dict.fromkeys(TLS_VARIABLES, "the fleet"))
         for key in ("env", "secrets", "generated_secrets"):
             for name in app[key]:
-                if taken.get(name) == "the fleet":
+                if name == wiring.DEPLOY_KEY:
+                    yield f"{app['name']}: {key}: {name} is for its repository, and no app is told it. Take it out."
+                elif taken.get(name) == "the fleet":
                     yield f"{app['name']}: {key}: {name} is set by the fleet. Take it out{_instead(name)}."
                 elif name in taken:
                     yield f"{app['name']}: {key}: {name} stands in {taken[name]} too. Keep it in one of them."
@@ -177,9 +180,44 @@ def _needed(app: App) -> list[str]:
     return [*app["secrets"], *([database["password"], database["migrator_password"]] if database else [])]
 
 
+def deploy_keys(fleet: Fleet) -> Iterator[str]:
+    """A key, and host keys, belong to a repository that is asked over ssh, and are what they should be."""
+    for app in fleet.apps:
+        for mistake in _git_ssh.host_key_mistakes(app["repository"], app["repository_host_keys"]):
+            yield f"{app['name']}: {mistake}."
+    for app in fleet.used:
+        values = fleet.secrets.get(app["name"]) or {}
+        here = f"{app['name']}: fleet_secrets.{app['name']}"
+        if wiring.DEPLOY_KEY in values:
+            mistake = _deploy_key_mistake(app["repository"], values[wiring.DEPLOY_KEY])
+            if mistake:
+                yield f"{here}.{wiring.DEPLOY_KEY} {mistake}."
+        elif _git_ssh.host(app["repository"]):
+            spare = set(values) - {*_needed(app), *app["generated_secrets"]}
+            if near := schemas.nearest(wiring.DEPLOY_KEY, spare, likeness=0.8):
+                yield f"{here}.{near} is read by nobody. Rename it {wiring.DEPLOY_KEY}, or take it out."
+
+
+def _deploy_key_mistake(repository: str, key: t.Any) -> str:
+    """What is wrong with the key, without its full stop; empty where nothing is. No part of it is told."""
+    if not isinstance(key, str) or not key.strip():
+        return "is empty. Write the private key, or take it out"
+    if not repository:
+        return "has no use: an artifact comes from no repository. Take it out"
+    if not _git_ssh.host(repository):
+        ssh = _git_ssh.over_ssh(repository)
+        instead = f"Write that as {ssh}, or take the key out" if ssh else "Take it out"
+        return f"has no use: its repository is not asked over ssh. {instead}"
+    try:
+        _git_ssh.read_key(key)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _misspelt_secret(fleet: Fleet, app: App, key: str, values: t.Mapping[str, t.Any]) -> str:
     """What fleet_secrets has instead, if it looks like a slip."""
-    spare = [name for name in values if name not in _needed(app)]
+    spare = [name for name in values if name not in (*_needed(app), wiring.DEPLOY_KEY)]
     if key not in values and (near := schemas.nearest(key, spare)):
         return f" There is a {near}: rename it if that is the one."
     spare = [name for name in fleet.secrets if name not in fleet.by_name and name not in fleet.databases]
@@ -274,4 +312,5 @@ RULES: tuple[Rule, ...] = (
     routes,
     databases,
     secrets,
+    deploy_keys,
 )

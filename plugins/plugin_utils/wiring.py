@@ -26,6 +26,7 @@ NODE_ROOT = "/opt/node"
 CERTIFICATE_ROOT = "/etc/ssl/fleet"
 CERTIFICATE_FILES = ("fullchain.pem", "privkey.pem")
 # Variables that the fleet makes of secrets.
+DEPLOY_KEY = "DEPLOY_KEY"  # the secret that an app's repository is asked with
 DERIVED_SECRETS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL")
 CA_ROOT = "/usr/local/share/ca-certificates"
 
@@ -123,6 +124,7 @@ def app_releases(apps: list[App]) -> list[Item]:
             "user": app["name"],
             "home": home(app),
             "repository": app["repository"],
+            "repository_host_keys": app["repository_host_keys"],
             "version": app["version"],
             "path_prefix": [python_bin(app) if app["runtime"] == "python" else node_bin(app)],
             "install": _install(app),
@@ -145,6 +147,18 @@ def app_releases(apps: list[App]) -> list[Item]:
         }
         for app in apps
     ]
+
+
+def deploy_keys(apps: list[App], secrets: Secrets) -> dict[str, str]:
+    """Input of the role app: the private key of each repository that has one, by the app's name.
+
+    Apart from ``app_releases``, whose parts are sent to hosts, printed and written down.
+
+    Args:
+        secrets: ``fleet_secrets``: values by app and name.
+    """
+    found = {app["name"]: secrets.get(app["name"], {}).get(DEPLOY_KEY) for app in apps}
+    return {name: str(key) for name, key in found.items() if key}
 
 
 def _install(app: App) -> str:

@@ -27,6 +27,7 @@ APP = {
     "user": "medical-api",
     "home": "/opt/medical-api",
     "repository": "https://git.medical.test/medical-api.git",
+    "repository_host_keys": [],
     "version": "main",
     "path_prefix": ["/opt/node/20/bin"],
     "keep": 5,
@@ -229,6 +230,10 @@ def test_git_gets_the_password_from_its_helper_alone() -> None:
         ({"version": "-x"}, "medical-api: version: must be a branch, a tag or a commit"),
         ({"version": "a b"}, "medical-api: version: must be a branch, a tag or a commit"),
         ({"repository": "--upload-pack=x"}, "medical-api: repository: must be a URL"),
+        (
+            {"repository_host_keys": ["git.medical.test ssh-ed25519 AAAA"]},
+            "medical-api: repository_host_keys: has no use, as the repository is not asked over ssh. Take it out",
+        ),
         ({"keep": 1}, "medical-api: keep: must be 2 or more, the running release and the one before it"),
         ({"shared": ["../x"]}, "medical-api: shared: ../x must lie in the release"),
         ({"shared": ["/etc"]}, "medical-api: shared: /etc must lie in the release"),

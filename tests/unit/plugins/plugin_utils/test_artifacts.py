@@ -21,6 +21,7 @@ APP: dict[str, t.Any] = {
     "name": "morizo-web",
     "node_version": "20",
     "repository": "https://git.morizo.test/morizo-web.git",
+    "repository_host_keys": [],
     "install": "npm ci",
     "build": "npm run build",
     "build_env": {"NEXT_PUBLIC_URL": "https://morizo.test", "DEBUG": False},
