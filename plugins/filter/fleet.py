@@ -24,6 +24,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "app_certificates": wiring.app_certificates,
+            "app_homes": wiring.app_homes,
             "app_releases": wiring.app_releases,
             "balancer": balancing.balancer,
             "ca_certificates": wiring.ca_certificates,

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 ESTABLISHED = "01"
+PAUSE = 0.1  # seconds between two looks
 
 
 def parse(lines: Iterable[str], ports: set[int]) -> int:
@@ -24,3 +26,13 @@ def connected(ports: set[int]) -> int:
         with open(path, encoding="ascii") as table:
             count += parse(table, ports)
     return count
+
+
+def drain(ports: Iterable[int], seconds: float) -> int:
+    """Wait until nobody is connected to the ports, ``seconds`` at most. Returns how many still are."""
+    end, those = time.monotonic() + seconds, set(ports)
+    while True:
+        count = connected(those)
+        if not count or time.monotonic() >= end:
+            return count
+        time.sleep(PAUSE)

@@ -66,6 +66,7 @@ INFO_SPEC: dict[str, Any] = {
     "target": {"type": "dict", "default": {}},
     "across_migrations": {"type": "bool", "default": False},
     "detail": {"type": "bool", "default": False},
+    "others": {"type": "dict", "default": {}},
     "deploy_keys": {"type": "dict", "default": {}, "no_log": True},
 }
 

@@ -206,14 +206,16 @@ def _plan_start(unit: Unit, current: Mapping[str, Seen], wanted: Sequence[Unit])
 
 
 def rounds(steps: Sequence[Step], wanted: Sequence[Unit]) -> list[list[tuple[Step, Unit]]]:
-    """Return the starts in the order they are made: of each app one instance at a time, of all apps at once."""
+    """Return the starts in their order: what does not run at once, then of each app one instance at a time."""
     units = {unit.name: unit for unit in wanted}
-    found: list[list[tuple[Step, Unit]]] = []
+    starts = [(step, units[step.unit]) for step in steps if step.action == "start"]
+    starting = {unit.app for _step, unit in starts}
+    found = [starts] if starts else []
     counts: dict[str, int] = {}
     for step in steps:
-        if step.action in ("start", "restart"):
+        if step.action == "restart":
             unit = units[step.unit]
-            turn = counts.get(unit.app, 0)
+            turn = counts.get(unit.app, int(unit.app in starting))
             counts[unit.app] = turn + 1
             if turn == len(found):
                 found.append([])

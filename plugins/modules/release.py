@@ -186,14 +186,17 @@ options:
         runs.
       - V(seal) gives it to root, readable by the app's group, and writes down its migrations in the manifest.
       - V(occupy) puts it into O(slot), with the wanted environment, for its processes to be started there.
-      - V(switch) makes O(slot) the one that serves (C(current)).
+      - V(switch) makes O(slot) the one that serves (C(current)), and writes that down as V(record) does.
+      - V(drain) waits until nobody is connected to O(ports) any more, for O(timeout) at most, so that what was asked of
+        the release before is answered. Connections that do not end by then end with its processes.
       - V(vacate) empties O(slot), which must not be the one that serves.
       - V(abandon) marks it bad, with O(reason); a release that runs already is left alone.
       - V(remove) removes the releases O(ids).
-      - V(record) adds a line of JSON to C(<home>/history.jsonl) on the host, which is cut to its last 1000 lines when
-        it has more than 1100, and the same line to O(controller_history). It comes before V(end), and does nothing in
+      - V(record) writes down what became of a deploy that failed. It adds a line of JSON to C(<home>/history.jsonl) on
+        the host, which is cut to its last 1000 lines when it has more than 1100, and the same line to
+        O(controller_history). It comes before V(end), and does nothing in
         check mode. A line that cannot be written is a warning.
-      - V(end) lets other runs in.
+      - V(end) empties the slot O(empty), if there is one, and lets other runs in.
     type: str
     required: true
     choices:
@@ -208,6 +211,7 @@ options:
       - migrate
       - occupy
       - switch
+      - drain
       - vacate
       - abandon
       - remove
@@ -221,6 +225,10 @@ options:
       [before_fetch, before_build, after_build, before_migrate, before_start, before_switch, after_switch, on_failure]
   slot:
     description: One of the app's two slots, for V(occupy), V(switch) and V(vacate).
+    type: str
+    choices: [a, b]
+  empty:
+    description: The slot that V(end) empties, as V(vacate) does.
     type: str
     choices: [a, b]
   id:
@@ -265,8 +273,13 @@ options:
     description: Variables for the app's commands, beside C(HOME), C(PATH) and C(LANG). They are not secret.
     type: dict
     default: {}
+  ports:
+    description: TCP ports of this host, for V(drain).
+    type: list
+    elements: int
+    default: []
   timeout:
-    description: Seconds that a command may take. A hook has a time of its own.
+    description: Seconds that a command may take, or V(drain). A hook has a time of its own.
     type: int
     default: 1800
   reason:
@@ -276,18 +289,18 @@ options:
   result:
     description:
       - What became of the deploy, for V(record).
-      - V(ok) where O(id) serves; V(failed) where it never did; V(reverted) where it did, and was taken back.
+      - V(failed) where O(id) never served; V(reverted) where it might have, and was taken back.
     type: str
-    choices: [ok, failed, reverted]
+    choices: [failed, reverted]
   action:
-    description: What was done, as M(minato.fleet.release_info) says it, or V(rollback); for V(record).
+    description: What was done, as M(minato.fleet.release_info) says it, or V(rollback); for V(switch) and V(record).
     type: str
     choices: [deploy, start, rollback]
   previous:
-    description: Id of the release that served before, for V(record); empty for none.
+    description: Id of the release that served before, for V(switch) and V(record); empty for none.
     type: str
   seconds:
-    description: How long it took, for V(record). Without it, the time since V(begin).
+    description: How long it took, for V(switch) and V(record). Without it, the time since V(begin).
     type: float
   host:
     description: The host's name in the inventory. The action plugin fills it in.
@@ -353,6 +366,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+connections:
+  description: How many there still were when it stopped waiting.
+  returned: for the step V(drain)
+  type: int
+  sample: 0
 output:
   description: The last lines that the command printed, without secrets.
   returned: for the steps V(install), V(build), V(migrate) and V(hook), where there is one
@@ -360,7 +378,7 @@ output:
   sample: "added 110 packages in 5s"
 entry:
   description: What the line of the history says.
-  returned: for the step V(record)
+  returned: for the steps V(switch) and V(record)
   type: dict
   contains:
     time:
@@ -418,6 +436,7 @@ from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils import (
+    _connections,
     _release_database,
     _release_history,
     _release_hooks,
@@ -440,7 +459,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
 )
 
 STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate"]
-STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "hook", "record", "end"]
+STEPS += ["occupy", "switch", "drain", "vacate", "abandon", "remove", "hook", "record", "end"]
 HISTORY = "~/.local/state/minato.fleet/history.jsonl"
 Result = Dict[str, Any]
 
@@ -484,6 +503,9 @@ class Step:
         return self.remove()
 
     def record(self) -> Result:
+        return self._write_down(self.params["result"])
+
+    def _write_down(self, result: str) -> Result:
         params, app = self.params, self.app
         manifest = self.releases.manifest(self.id)
         took = self.lock.age() if params["seconds"] is None else params["seconds"]
@@ -498,7 +520,7 @@ class Step:
             "commit": params["commit"] or manifest.get("commit") or None,
             "version": app["version"],
             "action": params["action"],
-            "result": params["result"],
+            "result": result,
             "reason": _release_history.reason(_release_run.hide(params["reason"], hidden)),
             "seconds": None if took is None else round(took, 1),
             "by": _release_history.person(params["holder"]),
@@ -512,6 +534,8 @@ class Step:
         return {"changed": True, "entry": entry}
 
     def end(self) -> Result:
+        if self.params["empty"]:
+            self.releases.slots.vacate(self.params["empty"])
         self.lock.give_back()
         return {"changed": False}
 
@@ -651,7 +675,10 @@ class Step:
 
     def switch(self) -> Result:
         self.releases.switch(self.params["slot"])
-        return {"changed": True}
+        return self._write_down("ok")
+
+    def drain(self) -> Result:
+        return {"changed": False, "connections": _connections.drain(self.params["ports"], self.params["timeout"])}
 
     def vacate(self) -> Result:
         self.releases.slots.vacate(self.params["slot"])
@@ -668,7 +695,7 @@ def foretold(params: dict[str, Any]) -> bool:
     """Whether the step would change anything."""
     if params["step"] == "hook":
         return bool(params["app"]["hooks"].get(params["point"]))
-    return params["step"] not in ("begin", "compare", "remove", "record", "end") or bool(params["ids"])
+    return params["step"] not in ("begin", "compare", "drain", "remove", "record", "end") or bool(params["ids"])
 
 
 def _texts(paths: list[str]) -> list[str]:
@@ -692,17 +719,19 @@ def main() -> None:
             "id": {"type": "str"},
             "ids": {"type": "list", "elements": "str", "default": []},
             "point": {"type": "str", "choices": list(_release_hooks.POINTS)},
+            "empty": {"type": "str", "choices": list(SLOTS)},
             "slot": {"type": "str", "choices": list(SLOTS)},
             "commit": {"type": "str"},
             "deploy_key": {"type": "str", "default": "", "no_log": True},
             "artifact": {"type": "dict", "options": ARTIFACT_SPEC},
             "environment": {"type": "dict", "default": {}},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "timeout": {"type": "int", "default": 1800},
             "reason": {"type": "str", "default": ""},
             "disk_reserve_mb": {"type": "int", "default": 512},
             "holder": {"type": "str", "default": ""},
             "over": {"type": "str", "default": ""},
-            "result": {"type": "str", "choices": ["ok", "failed", "reverted"]},
+            "result": {"type": "str", "choices": ["failed", "reverted"]},
             "action": {"type": "str", "choices": ["deploy", "start", "rollback"]},
             "previous": {"type": "str"},
             "seconds": {"type": "float"},
@@ -715,6 +744,7 @@ def main() -> None:
             ("step", "reserve", ("commit", "artifact")),
             ("step", "unpack", ("artifact",)),
             ("step", "hook", ("point",)),
+            ("step", "switch", ("action",)),
             ("step", "record", ("result", "action")),
         ],
         supports_check_mode=True,

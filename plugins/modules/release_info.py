@@ -189,6 +189,10 @@ options:
       - What runs is asked of the kernel, process by process; no link counts. The task has to run as root.
     type: bool
     default: false
+  others:
+    description: The own directories of further apps, by their names, whose slots RV(live) shall have too.
+    type: dict
+    default: {}
   deploy_keys:
     description:
       - The private key of each repository that is asked over ssh with one, by the app's name, in OpenSSH's format and
@@ -249,6 +253,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+live:
+  description: The slot that serves, by the name of the app, for O(apps) and O(others); null where none ever did.
+  returned: unless O(detail) is set
+  type: dict
+  sample: {medical-api: b}
 apps:
   description: What is there and what is to do, one entry for each app, in their order.
   returned: always
@@ -396,7 +405,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._release_rollback imp
     check_migrations,
     choose,
 )
-from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
+from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS, Slots
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
     INFO_SPEC,
@@ -501,7 +510,9 @@ def main() -> None:
     refused = ["{}: {}".format(answer["name"], answer["refused"]) for answer in answers if "refused" in answer]
     if refused:
         module.fail_json(msg=" ".join(refused))
-    module.exit_json(changed=False, apps=answers, architecture=platform.machine())
+    live = {name: Slots(home, "").live() for name, home in module.params["others"].items()}
+    live.update((answer["name"], answer["live"]) for answer in answers)
+    module.exit_json(changed=False, apps=answers, live=live, architecture=platform.machine())
 
 
 def listed(module: AnsibleModule, apps: list[dict[str, Any]]) -> list[dict[str, Any]]:

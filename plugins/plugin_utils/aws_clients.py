@@ -163,7 +163,7 @@ class Cloud:
     """Sessions and clients of all accounts."""
 
     def __init__(
-        self, options: Asking, wanted: aws_facts.Wanted, agent: str, remedies: t.Mapping[str, str] = REMEDIES
+        self, options: Asking, wanted: aws_facts.Wanted, agent: str, remedies: t.Mapping[str, str] | None = None
     ) -> None:
         if MISSING:
             raise CallError("other", f"{MISSING} on the controller. Install the Python library botocore.")
@@ -286,9 +286,10 @@ def action(api: str, operation: str) -> str:
 
 
 def explain(
-    error: Exception, where: str, operation: str, options: Asking, remedies: t.Mapping[str, str] = REMEDIES
+    error: Exception, where: str, operation: str, options: Asking, remedies: t.Mapping[str, str] | None = None
 ) -> CallError:
     """One sentence for an error of botocore, with what to do about it."""
+    remedies = remedies or REMEDIES
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "ProfileNotFound" in kinds:
         profile = getattr(error, "kwargs", {}).get("profile", "")

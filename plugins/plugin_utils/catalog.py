@@ -64,6 +64,8 @@ def select_apps(apps: t.Any, names: t.Any, versions: Mapping[str, str] | None = 
     Raises:
         AnsibleFilterError: The catalog breaks its schema, or a name is not in it.
     """
+    if not names:
+        return []
     listed = schemas.plain(apps)
     problems = schema_problems(listed)
     by_name = {app["name"]: app for app in listed} if not problems else {}

@@ -25,6 +25,7 @@ Running = t.Mapping[str, t.Sequence[str]]
 NODE_ROOT = "/opt/node"
 CERTIFICATE_ROOT = "/etc/ssl/fleet"
 CERTIFICATE_FILES = ("fullchain.pem", "privkey.pem")
+MIN_UPTIME = 1  # seconds that a process stays up before its health is asked; it is asked again before it serves
 # Variables that the fleet makes of secrets.
 DEPLOY_KEY = "DEPLOY_KEY"  # the secret that an app's repository is asked with
 DERIVED_SECRETS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL")
@@ -114,6 +115,11 @@ def node_versions(apps: list[App]) -> list[str]:
 def python_versions(apps: list[App]) -> list[str]:
     """Versions of Python that the apps ask for, each once, the first app's first."""
     return list(dict.fromkeys(app["python_version"] for app in apps if app["runtime"] == "python"))
+
+
+def app_homes(apps: list[App]) -> dict[str, str]:
+    """Each app's own directory, by its name."""
+    return {app["name"]: home(app) for app in apps}
 
 
 def app_releases(apps: list[App]) -> list[Item]:
@@ -277,6 +283,7 @@ def pm2_apps(apps: list[App], running: Running | None = None) -> list[Item]:
             "env": {} if slot == "a" else {"PORT": str(ports(app, slot)[0])},
             "restart_on": [slot_env_path(app, slot)],
             "max_memory_restart": app["memory_max"],
+            "min_uptime": MIN_UPTIME * 1000,
             "kill_timeout": 10000,
             "listen_timeout": 15000,
             "wait_ready": app["wait_ready"],
@@ -318,6 +325,7 @@ def _systemd_unit(app: App, slot: str) -> Item:
         "jit": app["runtime"] == "node",
         "capabilities": ["CAP_NET_BIND_SERVICE"] if app["port"] < 1024 else [],
         "read_write_paths": [f"{home(app)}/shared/{name}" for name in app["shared_dirs"]],
+        "min_uptime": MIN_UPTIME,
         "settings": {"LogsDirectory": app["name"], "LogsDirectoryMode": "0750"},
         "restart_on": [slot_env_path(app, slot)],
         "health_url": f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}{app['health_path']}",

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 
 import pytest
-from ansible_collections.minato.fleet.plugins.module_utils._connections import connected
+from ansible_collections.minato.fleet.plugins.module_utils._connections import connected, drain
 
 
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -22,3 +24,20 @@ def test_counts_what_is_open(family: socket.AddressFamily, address: str) -> None
         for each in accepted:
             each.close()
         assert connected({port}) == 0
+
+
+def test_waits_until_the_last_one_is_closed_and_no_longer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted = server.accept()[0]
+        began = time.monotonic()
+        assert drain([port], 0.3) == 1
+        assert time.monotonic() - began >= 0.3
+        closing = threading.Timer(0.3, client.close)
+        closing.start()
+        began = time.monotonic()
+        assert drain([port], 30) == 0
+        assert time.monotonic() - began < 15
+        closing.join()
+        accepted.close()

@@ -60,15 +60,25 @@ def test_a_name_twice_is_refused() -> None:
     ]
 
 
-def test_instances_of_one_app_are_started_one_after_the_other_and_apps_at_once() -> None:
+@pytest.mark.parametrize(
+    ("down", "turns"),
+    [
+        pytest.param(["api@1", "api@2", "web"], [["api@1", "api@2", "web"]], id="nobody loses what does not run"),
+        pytest.param(
+            ["web"], [["web", "api@1"], ["api@2"]], id="instances that serve one after the other, apps at once"
+        ),
+        pytest.param(["api@2"], [["api@2", "web"], ["api@1"]], id="the one that does not run before one that serves"),
+    ],
+)
+def test_starts_come_at_once_and_restarts_in_turns(down: list[str], turns: list[list[str]]) -> None:
     units: list[dict[str, Any]] = [{"instances": ["1", "2"]}, {"name": "web"}]
-    down = {name: {"active": "inactive"} for name in ("api@1.service", "api@2.service", "web.service")}
     wanted = _systemd_units.expand([{**DATA["unit"], **changes} for changes in units])
-    turns = _systemd_units.rounds(planned({"units": units, "seen": down}), wanted)
-    assert [[unit.name for _step, unit in turn] for turn in turns] == [
-        ["api@1.service", "web.service"],
-        ["api@2.service"],
+    names = [f"{name}.service" for turn in turns for name in turn]
+    steps = [
+        _systemd_units.Step("start" if name.partition(".")[0] in down else "restart", name) for name in sorted(names)
     ]
+    found = _systemd_units.rounds(steps, wanted)
+    assert [[unit.name.partition(".")[0] for _step, unit in turn] for turn in found] == turns
 
 
 def test_the_instance_stands_for_itself_everywhere() -> None:

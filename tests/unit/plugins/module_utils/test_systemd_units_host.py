@@ -92,26 +92,43 @@ def carried_out(
     return units, steps, failures, left
 
 
-def test_instances_take_turns_apps_do_not() -> None:
-    systemd = Systemd()
-    _units, _steps, failures, left = carried_out(systemd, {}, {"name": "web", "instances": []})
-    assert (failures, left) == ([], [])
+def changed(path: Path) -> None:
+    """A file that processes have read has another text than then."""
+    path.write_text(f"{path.read_text()} and more" if path.exists() else "first", encoding="utf-8")
+
+
+def test_what_does_not_run_starts_at_once_and_instances_that_serve_take_turns(tmp_path: Path) -> None:
+    systemd, file = Systemd(), tmp_path / "environment"
+    changed(file)
+    items = {"restart_on": [str(file)]}, {"name": "web", "instances": [], "restart_on": [str(file)]}
+    assert carried_out(systemd, *items)[2:] == ([], [])
+    changed(file)
+    assert carried_out(systemd, *items)[2:] == ([], [])
     assert [said for said in systemd.said if said.startswith(("enable", "restart"))] == [
         "enable api@1.service api@2.service web.service",
+        "restart api@1.service api@2.service web.service",
         "restart api@1.service web.service",
         "restart api@2.service",
     ]
 
 
-def test_an_app_that_fails_keeps_its_other_instances_and_leaves_the_others_alone() -> None:
-    systemd = Systemd(broken=["api@1.service"])
-    _units, _steps, [failure], left = carried_out(systemd, {}, {"name": "web", "instances": ["1", "2"]})
+def test_an_app_that_fails_keeps_its_other_instances_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    systemd, file = Systemd(), tmp_path / "environment"
+    changed(file)
+    items = {"restart_on": [str(file)]}, {"name": "web", "instances": ["1", "2"], "restart_on": [str(file)]}
+    carried_out(systemd, *items)
+    changed(file)
+    systemd.said.clear()
+    systemd.broken = ["api@1.service"]
+    _units, _steps, [failure], left = carried_out(systemd, *items)
     assert str(failure) == (
         "unit api@1.service ended with exit code 7 (Result exit-code). The end of its journal:\nno database today"
     )
     assert left == []
-    assert "restart api@2.service web@2.service" not in systemd.said
-    assert "restart web@2.service" in systemd.said
+    assert [said for said in systemd.said if said.startswith("restart")] == [
+        "restart api@1.service web@1.service",
+        "restart web@2.service",
+    ]
 
 
 def test_a_second_run_does_nothing_and_the_book_is_roots(books: Path) -> None:
