@@ -26,7 +26,7 @@ HOST = "minato-site_deploys-1"
 
 @pytest.fixture(scope="module")
 def names(app_named: Any, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of a deploy's tasks, in their order."""
+    """The names of a deploy's tasks from its lock on, in their order."""
     app_named("medical-api").push(NOTE=str(time.time()))
     return faults.tasks(INVENTORY, "medical-api", tmp_path_factory.mktemp("faults") / "names")
 
@@ -61,6 +61,7 @@ def test_the_controller_is_killed_before_each_task(
         if number % 5 == 0:
             recovers(app, play)
     recovers(app, play)
+    print(f"{app.name}: killed before each of {len(names)} tasks")
 
 
 @LONG
@@ -187,3 +188,17 @@ def test_its_health_flaps(app: Any, play: Any) -> None:
     assert len(app.running()) == 1
     print(f"{app.name}: exit code {run.returncode}")
     recovers(app, play)
+
+
+@LONG
+def test_all_these_deploys_leave_five_releases_and_no_growth(app: Any, host: Any) -> None:
+    """The last of this file: with FAULTS=all it comes after more than 50 deploys of the app."""
+    lines = len(host.file(f"{app.home}/history.jsonl").content_string.splitlines())
+    releases = app.releases()
+    one, whole = (int(host.check_output(f"du -sk {path}/").split()[0]) for path in (f"{app.home}/current", app.home))
+    print(
+        f"{app.name}: {lines} lines of history, {len(releases)} releases, {whole >> 10} MB, one of them {one >> 10} MB"
+    )
+    assert lines > 25
+    assert len(releases) <= 5
+    assert whole < (len(releases) + 1) * one + 20 * 1024
