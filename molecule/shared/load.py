@@ -42,7 +42,7 @@ class Asked:
 
 
 @contextlib.contextmanager
-def asking(site: Site, paths: dict[str, dict[str, str]], every: float = 0.05) -> Iterator[dict[str, Asked]]:
+def asking(site: Site, paths: dict[str, dict[str, str]], every: float = 0.1) -> Iterator[dict[str, Asked]]:
     """Ask each path over a connection of its own, again and again, until the block ends.
 
     Args:

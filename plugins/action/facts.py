@@ -11,15 +11,16 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import filter_loader
 
 # Each task is a fork of the process that reads this file. What is loaded here none of the later ones loads again, and
 # that is most of what a task without a module costs.
-with contextlib.suppress(ImportError):
-    importlib.import_module("jsonschema")
-for _each in ("ansible.builtin.combine", "community.general.dict_kv", "minato.fleet.select_apps"):
-    with contextlib.suppress(KeyError):
-        filter_loader.get(_each)
+for _each in (
+    "jsonschema",
+    "ansible.plugins.filter.core",
+    "ansible_collections.minato.fleet.plugins.filter.fleet",
+):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_each)
 
 QUERY = (
     "cat /etc/os-release; echo MACHINE=$(uname -m); echo NODENAME=$(uname -n);"
