@@ -17,7 +17,7 @@ TOLD = 1012  # "service restart": the client may come back at once
 Json = dict[str, Any]
 # How a task or a step of a script is known for what it does, whichever way of deploying it belongs to.
 INSTALL, SWITCH = ("install", "build"), ("occupy", "switch")
-INSTALL_TASK, SWITCH_TASK = "Install the dependencies", "Point current at"
+INSTALL_TASK, SWITCH_TASK = "Install the dependencies", ("Point current at", "Start it, and wait")
 
 
 class Answer(NamedTuple):

@@ -169,7 +169,8 @@ options:
         default: {}
   step:
     description:
-      - V(begin) locks other runs out, stops a step that a killed run has left behind, and removes the releases O(ids).
+      - V(begin) locks other runs out, stops a step that a killed run has left behind, removes the releases O(ids), and
+        does what V(occupy) does with the slot O(fill), if there is one.
       - V(fetch) makes the release O(id) with the files of O(commit), links what is shared, and lets the app's user in.
       - V(reserve) makes an empty release O(id), where the disk has room for O(artifact).
       - V(unpack) sends O(artifact) to the host and fills the release with it, if it is the one that O(artifact.sha256)
@@ -186,9 +187,9 @@ options:
         runs.
       - V(seal) gives it to root, readable by the app's group, and writes down its migrations in the manifest.
       - V(occupy) puts it into O(slot), with the wanted environment, for its processes to be started there.
-      - V(switch) makes O(slot) the one that serves (C(current)), and writes that down as V(record) does.
-      - V(drain) waits until nobody is connected to O(ports) any more, for O(timeout) at most, so that what was asked of
-        the release before is answered. Connections that do not end by then end with its processes.
+      - V(switch) makes O(slot) the one that serves (C(current)), and writes that down as V(record) does. Then it waits
+        until nobody is connected to O(ports) any more, for O(drain) seconds at most, so that what was asked of the
+        release before is answered. Connections that do not end by then end with its processes.
       - V(vacate) empties O(slot), which must not be the one that serves.
       - V(abandon) marks it bad, with O(reason); a release that runs already is left alone.
       - V(remove) removes the releases O(ids).
@@ -211,7 +212,6 @@ options:
       - migrate
       - occupy
       - switch
-      - drain
       - vacate
       - abandon
       - remove
@@ -225,6 +225,10 @@ options:
       [before_fetch, before_build, after_build, before_migrate, before_start, before_switch, after_switch, on_failure]
   slot:
     description: One of the app's two slots, for V(occupy), V(switch) and V(vacate).
+    type: str
+    choices: [a, b]
+  fill:
+    description: The slot that V(begin) puts a release into that is built already.
     type: str
     choices: [a, b]
   empty:
@@ -274,12 +278,16 @@ options:
     type: dict
     default: {}
   ports:
-    description: TCP ports of this host, for V(drain).
+    description: TCP ports of this host that the release before listens on, for V(switch).
     type: list
     elements: int
     default: []
+  drain:
+    description: Seconds that connections to O(ports) get to end.
+    type: int
+    default: 0
   timeout:
-    description: Seconds that a command may take, or V(drain). A hook has a time of its own.
+    description: Seconds that a command may take. A hook has a time of its own.
     type: int
     default: 1800
   reason:
@@ -367,8 +375,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 connections:
-  description: How many there still were when it stopped waiting.
-  returned: for the step V(drain)
+  description: How many to O(ports) there still were when it stopped waiting.
+  returned: for the step V(switch)
   type: int
   sample: 0
 output:
@@ -459,7 +467,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._releases import (
 )
 
 STEPS = ["begin", "fetch", "reserve", "unpack", "compare", "install", "build", "seal", "migrate"]
-STEPS += ["occupy", "switch", "drain", "vacate", "abandon", "remove", "hook", "record", "end"]
+STEPS += ["occupy", "switch", "vacate", "abandon", "remove", "hook", "record", "end"]
 HISTORY = "~/.local/state/minato.fleet/history.jsonl"
 Result = Dict[str, Any]
 
@@ -500,7 +508,10 @@ class Step:
             self.module.warn(f"{self.app['name']}: {told}")
         _release_run.stop_leftover(self.app["name"], self.module.get_bin_path("systemctl", required=True))
         self.releases.check_unfinished(self.params["ids"])
-        return self.remove()
+        done = self.remove()
+        if self.params["fill"]:
+            self.releases.occupy(self.params["fill"], self.id)
+        return {"changed": done["changed"] or bool(self.params["fill"])}
 
     def record(self) -> Result:
         return self._write_down(self.params["result"])
@@ -675,10 +686,8 @@ class Step:
 
     def switch(self) -> Result:
         self.releases.switch(self.params["slot"])
-        return self._write_down("ok")
-
-    def drain(self) -> Result:
-        return {"changed": False, "connections": _connections.drain(self.params["ports"], self.params["timeout"])}
+        done = self._write_down("ok")
+        return {**done, "connections": _connections.drain(self.params["ports"], self.params["drain"])}
 
     def vacate(self) -> Result:
         self.releases.slots.vacate(self.params["slot"])
@@ -695,7 +704,8 @@ def foretold(params: dict[str, Any]) -> bool:
     """Whether the step would change anything."""
     if params["step"] == "hook":
         return bool(params["app"]["hooks"].get(params["point"]))
-    return params["step"] not in ("begin", "compare", "drain", "remove", "record", "end") or bool(params["ids"])
+    quiet = ("begin", "compare", "remove", "record", "end")
+    return params["step"] not in quiet or bool(params["ids"] or params["fill"])
 
 
 def _texts(paths: list[str]) -> list[str]:
@@ -719,6 +729,7 @@ def main() -> None:
             "id": {"type": "str"},
             "ids": {"type": "list", "elements": "str", "default": []},
             "point": {"type": "str", "choices": list(_release_hooks.POINTS)},
+            "fill": {"type": "str", "choices": list(SLOTS)},
             "empty": {"type": "str", "choices": list(SLOTS)},
             "slot": {"type": "str", "choices": list(SLOTS)},
             "commit": {"type": "str"},
@@ -726,6 +737,7 @@ def main() -> None:
             "artifact": {"type": "dict", "options": ARTIFACT_SPEC},
             "environment": {"type": "dict", "default": {}},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "drain": {"type": "int", "default": 0},
             "timeout": {"type": "int", "default": 1800},
             "reason": {"type": "str", "default": ""},
             "disk_reserve_mb": {"type": "int", "default": 512},

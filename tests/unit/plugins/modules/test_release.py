@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import shlex
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -87,7 +88,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
         "over": "",
         "environment": {"CI": 1},
     }
-    told = {"point": None, "previous": None, "seconds": None, "host": "api-1", "reason": "", "timeout": 100}
+    slots: dict[str, Any] = {"slot": "b", "fill": None, "empty": None, "ports": [], "drain": 0}
+    told = {**slots, "point": None, "previous": None, "seconds": None, "host": "api-1", "reason": "", "timeout": 100}
     return Module(tools, {"app": app, **known, **told})
 
 
@@ -189,6 +191,33 @@ def test_what_became_of_a_deploy_is_written_down(module: Module) -> None:
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert not foretold(module.params)
+
+
+def test_a_slot_is_filled_with_the_lock_and_emptied_before_it_is_given_back(module: Module) -> None:
+    home = Path(module.params["app"]["home"])
+    assert take(module, "begin", fill="a")["changed"]
+    take(module, "switch", slot="a", action="rollback")
+    assert os.path.realpath(home / "current") == str(home / "releases" / ID)
+    newer = "0008-9d0e1f2a3b4c"
+    (home / "releases" / newer).mkdir()
+    (home / "releases" / f"{newer}.json").write_text(json.dumps({"state": "ready", "commit": COMMIT}))
+    module.params["id"] = newer
+    take(module, "begin", fill="b")
+    take(module, "switch", slot="b", action="rollback")
+    assert (home / "slots" / "a").is_symlink()
+    take(module, "end", empty="a")
+    assert not (home / "slots" / "a").is_symlink()
+    assert not (home / "releases" / ".lock").exists()
+
+
+def test_a_switch_is_written_down_and_waits_for_what_was_asked_of_the_release_before(module: Module) -> None:
+    take(module, "begin", fill="a")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            done = take(module, "switch", slot="a", action="start", ports=[port], drain=0)
+    assert done["connections"] == 1
+    assert (done["entry"]["result"], done["entry"]["action"], done["entry"]["release"]) == ("ok", "start", ID)
 
 
 def test_a_history_that_cannot_be_written_stops_no_deploy(module: Module) -> None:
