@@ -17,9 +17,12 @@ short_description: Kill the controller before a task
 description:
   - The run is killed (SIGKILL, with all of its processes) before the first task whose name begins with KILL_AT, or
     whose number that is, counted from the first one whose name begins with "Lock other runs out".
-  - With KILL_AT=0 nothing is killed. The names of the tasks are written to KILL_LIST.
+  - With KILL_AT=0 nothing is killed. Number and name of each task that did something on a host are written to
+    KILL_LIST.
 """
 FIRST = "Lock other runs out"
+# What is done on the controller alone: a run that is killed before it has left what one has that is killed after it.
+HERE = {"assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec"}
 
 
 class CallbackModule(CallbackBase):
@@ -37,9 +40,12 @@ class CallbackModule(CallbackBase):
         if not self.count and not name.startswith(FIRST):
             return
         self.count += 1
-        if os.environ.get("KILL_LIST"):
-            with open(os.environ["KILL_LIST"], "a", encoding="utf-8") as names:
-                names.write(name + "\n")
         wanted = os.environ["KILL_AT"]
         if wanted == str(self.count) or name.startswith(wanted):
             os.killpg(0, signal.SIGKILL)
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        task = result.task
+        if self.count and os.environ.get("KILL_LIST") and task.action.rsplit(".", 1)[-1] not in HERE:
+            with open(os.environ["KILL_LIST"], "a", encoding="utf-8") as names:
+                names.write(f"{self.count} {task.get_name()}\n")

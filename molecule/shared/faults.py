@@ -57,8 +57,8 @@ def kill_after(seconds: float, inventory: Path, app: str) -> bool:
     return False
 
 
-def tasks(inventory: Path, app: str, names: Path) -> list[str]:
-    """Deploy an app; gives the names of the deploy's tasks."""
+def tasks(inventory: Path, app: str, names: Path) -> dict[int, str]:
+    """Deploy an app; gives the names of the deploy's tasks that did something on the host, by their numbers."""
     names.unlink(missing_ok=True)
     run = start(
         "deploy",
@@ -70,7 +70,8 @@ def tasks(inventory: Path, app: str, names: Path) -> list[str]:
         ANSIBLE_CALLBACKS_ENABLED="kill_at",
     )
     assert run.wait(600) == 0
-    return names.read_text(encoding="utf-8").splitlines()
+    lines = (line.split(" ", 1) for line in names.read_text(encoding="utf-8").splitlines())
+    return {int(number): name for number, name in lines}
 
 
 def settle(seconds: float = 1.0) -> None:

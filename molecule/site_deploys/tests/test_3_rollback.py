@@ -9,22 +9,29 @@ from typing import Any
 from ansible_collections.minato.fleet.molecule.shared.load import asking
 
 PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/posts"}
+MIGRATION = "900_wards.sql"
+MIGRATIONS = {"medical-api": {f"migrations__{MIGRATION}": "CREATE TABLE IF NOT EXISTS wards (name text);\n"}}
 
 
 def test_a_rollback_fails_no_request_and_another_one_comes_back(
     app: Any, play: Any, users: dict[str, dict[str, str]]
 ) -> None:
     """The deploy before it is the first one after a release that was bad: nothing was cleaned up by hand."""
-    first = app.says()
-    commit = app.push(NOTE=str(time.time()))
+    first, migrations = app.says(), MIGRATIONS.get(app.name, {})
+    commit = app.push(NOTE=str(time.time()), **migrations)
     run = play("deploy", app=app.name)
     assert run.returncode == 0, run.stdout[-3000:]
     second = app.says()
     assert second["commit"] == commit
+    if migrations:
+        run = play("rollback", app=app.name)
+        assert run.returncode != 0
+        assert MIGRATION in run.stdout, "the code of before does not know it"
+        assert app.says()["release"] == second["release"]
     for wanted in (first, second) if app.name == "voicedrive-api" else (first,):
         began = time.monotonic()
         with asking(app.site, {PATHS[app.name]: users[app.name]}) as found:
-            run = play("rollback", app=app.name)
+            run = play("rollback", app=app.name, across_migrations=bool(migrations))
         print(f"rollback of {app.name}: {time.monotonic() - began:.1f} s")
         assert run.returncode == 0, run.stdout[-3000:]
         assert found[PATHS[app.name]].failures == []

@@ -1,7 +1,7 @@
 """Whatever ends a deploy in the middle: the app goes on answering, and the next plain deploy needs no hand before it.
 
-With FAULTS=all in the environment every task of a deploy and 30 moments by chance are tried, and whatever else is here;
-without it the few that the others are like.
+With FAULTS=all in the environment every task of a deploy that does something on the host and 30 moments by chance are
+tried, and whatever else is here; without it the few that the others are like.
 """
 
 from __future__ import annotations
@@ -22,13 +22,6 @@ PATHS = {"medical-api": "/api/medical/staff", "voicedrive-api": "/api/social/pos
 WHOLE = os.environ.get("FAULTS") == "all"
 LONG = pytest.mark.skipif(not WHOLE, reason="takes long: FAULTS=all")
 HOST = "minato-site_deploys-1"
-
-
-@pytest.fixture(scope="module")
-def names(app_named: Any, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of a deploy's tasks from its lock on, in their order."""
-    app_named("medical-api").push(NOTE=str(time.time()))
-    return faults.tasks(INVENTORY, "medical-api", tmp_path_factory.mktemp("faults") / "names")
 
 
 def recovers(app: Any, play: Any) -> None:
@@ -53,24 +46,25 @@ def goes_on(app: Any, users: dict[str, dict[str, str]], fault: Any) -> None:
 
 @LONG
 def test_the_controller_is_killed_before_each_task(
-    names: list[str], app: Any, play: Any, users: dict[str, dict[str, str]]
+    app: Any, play: Any, users: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    for number in range(1, len(names) + 1):
+    app.push(NOTE=str(time.time()))
+    names = faults.tasks(INVENTORY, app.name, tmp_path / "names")
+    for number in names:
         app.push(NOTE=str(time.time()))
         goes_on(app, users, lambda number=number: faults.kill_before(number, INVENTORY, app.name))
-        if number % 5 == 0:
-            recovers(app, play)
-    recovers(app, play)
-    print(f"{app.name}: killed before each of {len(names)} tasks")
+        recovers(app, play)
+    print(f"{app.name}: killed before each of {len(names)} tasks: {', '.join(names.values())}")
 
 
 @LONG
 def test_the_controller_is_killed_at_any_moment(app: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
     moments = [random.Random(number).uniform(2, 20) for number in range(15)]
-    for moment in moments:
+    for turn, moment in enumerate(moments):
         app.push(NOTE=str(time.time()))
         goes_on(app, users, lambda moment=moment: faults.kill_after(moment, INVENTORY, app.name))
-    recovers(app, play)
+        if turn % 5 == 4:
+            recovers(app, play)
 
 
 def test_the_disk_has_no_room(app_named: Any, play: Any, users: dict[str, dict[str, str]]) -> None:
