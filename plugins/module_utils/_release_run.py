@@ -29,6 +29,10 @@ def home(name: str) -> str:
     return f"/var/cache/minato-app/{name}"
 
 
+# What serves meanwhile comes first.
+BEHIND = ("Nice=10", "CPUWeight=20", "IOWeight=20")
+
+
 class Order(NamedTuple):
     """What is to be run, where, with which variables; ``timeout`` in seconds.
 
@@ -55,6 +59,7 @@ def arguments(app: dict[str, Any], order: Order) -> list[str]:
         "CacheDirectory=minato-app/" + app["name"],
         "CacheDirectoryMode=0700",
         "MemoryMax=" + app["build_memory_max"],
+        *BEHIND,
         "NoNewPrivileges=yes",
         "PrivateTmp=yes",
         f"RuntimeMaxSec={order.timeout}",

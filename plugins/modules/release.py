@@ -177,7 +177,8 @@ options:
         means and nothing in it leads out of the release.
       - V(compare) holds O(app.env_file) against O(app.env_example).
       - V(install), V(build) and V(migrate) run the app's command of that name in it, as the app's user, in a transient
-        unit with the app's memory limit. Only V(migrate) gets the variables of O(app.migrate_env_files).
+        unit with the app's memory limit, behind what serves where CPU and disk are short. Only V(migrate) gets the
+        variables of O(app.migrate_env_files).
       - Where these have C(MIGRATION_DATABASE_URL) or C(DATABASE_URL) of a PostgreSQL server, V(migrate) holds an
         advisory lock there, so that one migration of the app runs at a time, and waits for it up to O(timeout). This
         needs psycopg2 on the host (C(python3-psycopg2)), and a connection that no pooler in transaction mode passes on.

@@ -305,9 +305,8 @@ def test_a_deploy_has_the_steps_that_the_app_asks_for(change: dict[str, object],
 def test_a_step_runs_as_the_app_within_limits() -> None:
     words = run.arguments(APP, run.Order("echo $HOME", "/opt/medical-api/releases/1", {"CI": "1"}, ["/run/a.env"], 60))
     assert {"--wait", "--pipe", "--collect", "--uid=medical-api", "--unit=minato-app-medical-api.service"} <= set(words)
-    assert {"--property=MemoryMax=1G", "--property=RuntimeMaxSec=60", "--property=EnvironmentFile=/run/a.env"} <= set(
-        words
-    )
+    limits = {"MemoryMax=1G", "CPUWeight=20", "RuntimeMaxSec=60", "EnvironmentFile=/run/a.env"}
+    assert {f"--property={limit}" for limit in limits} <= set(words)
     assert "--setenv=PATH=/opt/node/20/bin:" + run.SYSTEM_PATH in words
     assert words[-3:] == ["/bin/sh", "-ec", "echo $$HOME"]
 
