@@ -5,7 +5,10 @@ set -euo pipefail
 home=$1 repository=$2 commit=$3 app=$4 restart=$5
 release=$home/releases/$(date --utc +%Y%m%d%H%M%S)
 # npm's cache is that of the app's other deploys.
-as_app() { setpriv --reuid="$app" --regid="$app" --init-groups env HOME="/var/cache/minato-app/$app" "$@"; }
+as_app() {
+  setpriv --reuid="$app" --regid="$app" --init-groups \
+    env HOME="/var/cache/minato-app/$app" NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt "$@"
+}
 step() { echo "step $(date +%s.%N) $1"; }
 
 step fetch
