@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Ours is the only account; without these moto asks the real cloud's metadata, and takes a second.
@@ -48,3 +51,17 @@ def serve(host: str, port: int, fleet: Path | None = None) -> BaseWSGIServer:
     if fleet:
         fleets.load_file(fleet, cloud)
     return make_server(host, port, Control(Gate(cloud), cloud), threaded=True, request_handler=Handler)
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """A cloud in this process, on a port that was free, until the block ends. Yields its URL."""
+    server = serve("127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

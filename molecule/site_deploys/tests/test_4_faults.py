@@ -52,7 +52,11 @@ def test_the_controller_is_killed_before_each_task(
     names = faults.tasks(INVENTORY, app.name, tmp_path / "names")
     for number in names:
         app.push(NOTE=str(time.time()))
-        goes_on(app, users, lambda number=number: faults.kill_before(number, INVENTORY, app.name))
+
+        def fault(number: int = number) -> None:
+            assert faults.kill_before(number, INVENTORY, app.name), f"there is no task {number}"
+
+        goes_on(app, users, fault)
         recovers(app, play)
     print(f"{app.name}: killed before each of {len(names)} tasks: {', '.join(names.values())}")
 
@@ -186,7 +190,7 @@ def test_its_health_flaps(app: Any, play: Any) -> None:
 
 @LONG
 def test_all_these_deploys_leave_five_releases_and_no_growth(app: Any, host: Any) -> None:
-    """The last of this file: with FAULTS=all it comes after more than 50 deploys of the app."""
+    """The last of this file: with FAULTS=all it comes after dozens of deploys of the app."""
     lines = len(host.file(f"{app.home}/history.jsonl").content_string.splitlines())
     releases = app.releases()
     one, whole = (int(host.check_output(f"du -sk {path}/").split()[0]) for path in (f"{app.home}/current", app.home))

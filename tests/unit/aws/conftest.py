@@ -4,26 +4,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from ansible_collections.minato.fleet.tests.aws.faults import FAULTS
 from ansible_collections.minato.fleet.tests.aws.lightsail import lightsail_backends
-from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.aws.server import running
 from ansible_collections.minato.fleet.tests.aws.settings import SETTINGS
 
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[str]:
     """A running cloud."""
-    server = serve("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running() as url:
+        yield url
 
 
 @pytest.fixture

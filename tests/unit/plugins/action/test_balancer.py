@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import typing as t
 import urllib.request
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.aws.server import running
 
 ROOT = Path(__file__).parents[4]
 REGION = "eu-west-1"
@@ -54,13 +53,8 @@ with open(os.environ["SEEN"], "a") as seen:
 
 @pytest.fixture(scope="module")
 def served() -> t.Iterator[str]:
-    server = serve("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running() as url:
+        yield url
 
 
 @dataclass

@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-import threading
 import typing as t
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.display import Display
-from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.aws.server import running
 
 ROOT = Path(__file__).parents[4]
 PLUGINS = "ansible_collections.minato.fleet.plugins.inventory"
@@ -38,13 +37,8 @@ def served() -> Iterator[str]:
     for name in [name for name in sys.modules if name.startswith(PLUGINS)]:
         del sys.modules[name]
     vars(importlib.import_module("ansible_collections.minato.fleet")).setdefault("_collection_meta", {})
-    server = serve("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running() as url:
+        yield url
 
 
 @dataclass

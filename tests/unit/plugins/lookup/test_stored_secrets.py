@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 import typing as t
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import yaml
 from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible_collections.minato.fleet.plugins.lookup import stored_secrets
-from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.aws.server import running
 
 REGION = "ap-northeast-1"
 ROOT = Path(__file__).parents[4]
@@ -24,12 +23,8 @@ WANTED = {"medical-api": {"JWT_SECRET": "a=1 日本", "DATABASE_PASSWORD": "b"},
 
 @pytest.fixture(scope="module")
 def cloud() -> t.Iterator[str]:
-    server = serve("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with running() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from ansible_collections.minato.fleet.plugins.plugin_utils import balancers
 from ansible_collections.minato.fleet.plugins.plugin_utils.aws_clients import CallError
 from ansible_collections.minato.fleet.plugins.plugin_utils.balancer_turns import Pace, Turn, come_back, leave
 from ansible_collections.minato.fleet.plugins.plugin_utils.balancers import Balancer, BalancerError, State, Target
-from ansible_collections.minato.fleet.tests.aws.server import serve
+from ansible_collections.minato.fleet.tests.aws.server import running
 
 HERE = Path(__file__).parent
 REGION = "eu-west-1"
@@ -32,13 +32,8 @@ QUICK = Pace(delay=0.05, drain=5, timeout=5)
 
 @pytest.fixture(scope="module")
 def served() -> t.Iterator[str]:
-    server = serve("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running() as url:
+        yield url
 
 
 @dataclass
