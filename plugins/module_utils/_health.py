@@ -7,12 +7,14 @@ from __future__ import annotations
 import http.client
 import itertools
 import ssl
+import threading
 import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 _ANSWER_WITHIN = 5.0  # seconds for one answer
 _SHOWN = 500  # bytes of an answer that are worth showing
+_WARM_REQUESTS, _WARM_AT_ONCE, _WARM_WITHIN = 300, 10, 2.0  # the last in seconds
 
 
 def complaint(url: str) -> str:
@@ -52,6 +54,26 @@ def wait_until_healthy(url: str, seconds: float) -> str:
         if time.monotonic() > end:
             return in_order(complaints)
         time.sleep(0.5)
+
+
+def warm(url: str) -> None:
+    """Ask a process that has just been started again and again, before its users do.
+
+    What it does for the first time takes many times as long: code is compiled, connections to its database are opened.
+    Nothing depends on its answers.
+    """
+    end = time.monotonic() + _WARM_WITHIN
+    left = threading.Semaphore(_WARM_REQUESTS)
+
+    def ask() -> None:
+        while time.monotonic() < end and left.acquire(blocking=False):
+            complaint(url)
+
+    askers = [threading.Thread(target=ask, daemon=True) for _number in range(_WARM_AT_ONCE)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
 
 
 def in_order(complaints: Iterable[str]) -> str:

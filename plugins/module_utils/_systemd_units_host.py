@@ -12,7 +12,7 @@ import re
 import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
-from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, in_order, wait_until_healthy
+from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, in_order, wait_until_healthy, warm
 from ansible_collections.minato.fleet.plugins.module_utils._processes import (
     TIMESTAMPS,
     UnseenError,
@@ -231,6 +231,9 @@ class Host:
                     "invocation": shown_now.get("InvocationID", ""),
                     "files": read[name],
                 }
+        for unit in units:
+            if unit.health_url and unit.name not in failed:
+                warm(unit.health_url)
         return failures
 
     def _prove(self, units: Sequence[Unit], began: float) -> list[Failure]:

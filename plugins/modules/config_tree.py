@@ -240,12 +240,14 @@ unconfirmed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils._config_tree import InputError, RunError, confirm, run
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 
 _ACCESS = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 
 
 def main() -> None:
     """Run the module."""
+    behind_the_apps()
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

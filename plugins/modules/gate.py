@@ -87,9 +87,11 @@ answers:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils._gate import Question, answers, is_as_wanted
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 
 
 def main() -> None:
+    behind_the_apps()
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

@@ -47,10 +47,12 @@ slots:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 from ansible_collections.minato.fleet.plugins.module_utils._release_slots import Slots
 
 
 def main() -> None:
+    behind_the_apps()
     module = AnsibleModule(argument_spec={"homes": {"type": "dict", "required": True}}, supports_check_mode=True)
     homes = module.params["homes"]
     module.exit_json(changed=False, slots={name: Slots(home, "").live() for name, home in homes.items()})

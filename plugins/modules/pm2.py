@@ -201,9 +201,10 @@ log:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._health import wait_until_healthy
+from ansible_collections.minato.fleet.plugins.module_utils._health import wait_until_healthy, warm
 from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, log_file, plan
 from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host, last_words
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 
 APP = {
     "name": {"type": "str", "required": True},
@@ -251,8 +252,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         host.remember(wanted, apps, leavings)
         if steps:
             steps = host.apply(wanted, homes, steps)
+        started = {step.app for step in steps if step.action == "start"}
         for app in apps:
             ask(host, app)
+            if app["health_url"] and app["name"] in started:
+                warm(app["health_url"])
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
 
 
@@ -272,6 +276,7 @@ def ask(host: Host, app: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the module."""
+    behind_the_apps()
     module = AnsibleModule(
         argument_spec={
             "version": {"type": "str", "required": True},

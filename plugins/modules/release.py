@@ -441,7 +441,7 @@ entry:
 """
 
 import os
-from typing import Any, Callable, Dict
+from typing import Any, Dict, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils import (
@@ -453,11 +453,11 @@ from ansible_collections.minato.fleet.plugins.module_utils import (
     _release_run,
 )
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 from ansible_collections.minato.fleet.plugins.module_utils._release_archive import ArchiveError, check_sum, unpack
 from ansible_collections.minato.fleet.plugins.module_utils._release_env import compare
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import HostError, Releases, now
 from ansible_collections.minato.fleet.plugins.module_utils._release_lock import Lock, LockedError
-from ansible_collections.minato.fleet.plugins.module_utils._release_migrations import MigrationsError
 from ansible_collections.minato.fleet.plugins.module_utils._release_slots import SLOTS
 from ansible_collections.minato.fleet.plugins.module_utils._releases import (
     APP_SPEC,
@@ -493,8 +493,7 @@ class Step:
         name = self.params["step"]
         if name not in ("begin", "record", "end"):
             self.lock.note(f"{name} {self.params['point']}" if name == "hook" else name, self._limit())
-        step: Callable[[], Result] = getattr(self, name)
-        return step()
+        return cast(Result, getattr(self, name)())
 
     def _limit(self) -> int:
         """Seconds that the step may take, and what the run does until the next one."""
@@ -723,6 +722,7 @@ def _text(path: str) -> str:
 
 
 def main() -> None:
+    behind_the_apps()
     module = AnsibleModule(
         argument_spec={
             "app": {"type": "dict", "required": True, "options": APP_SPEC},
@@ -774,7 +774,7 @@ def main() -> None:
         module.exit_json(**Step(module).take())
     except LockedError as error:
         module.fail_json(msg="{}: {}".format(app["name"], error), locked_by=error.holder)
-    except (StepError, HostError, ArchiveError, GitError, MigrationsError, OSError) as error:
+    except (StepError, HostError, ArchiveError, GitError, _release_migrations.MigrationsError, OSError) as error:
         module.fail_json(msg="{}: {}".format(app["name"], error))
 
 

@@ -397,6 +397,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.minato.fleet.plugins.module_utils import _release_look
 from ansible_collections.minato.fleet.plugins.module_utils._git import Git, GitError
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 from ansible_collections.minato.fleet.plugins.module_utils._processes import UnseenError
 from ansible_collections.minato.fleet.plugins.module_utils._release_host import Releases
 from ansible_collections.minato.fleet.plugins.module_utils._release_rollback import (
@@ -481,6 +482,7 @@ def _answer(app: dict[str, Any], releases: Releases, commit: str | None, todo: P
 
 
 def main() -> None:
+    behind_the_apps()
     module = AnsibleModule(
         argument_spec={
             "apps": {"type": "list", "elements": "dict", "required": True, "options": APP_SPEC},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
@@ -56,6 +58,19 @@ def test_stays_unhealthy(url: str) -> None:
     wrong = _health.wait_until_healthy(url, 0)
     assert wrong.startswith("status 503: no database..")
     assert len(wrong) < 600
+
+
+def test_what_was_just_started_is_asked_until_it_is_warm(url: str) -> None:
+    App.answers = [(200, b"ok"), (503, b"too many")]
+    _health.warm(url)
+    assert App.asked == ["/health"] * 300, "and no answer ends it"
+
+
+def test_warming_takes_no_longer_than_it_may() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        began = time.monotonic()
+        _health.warm(f"http://127.0.0.1:{deaf.getsockname()[1]}/health")
+    assert 2 < time.monotonic() - began < 20, "two seconds, and those of the questions under way"
 
 
 def test_nobody_there(url: str) -> None:
