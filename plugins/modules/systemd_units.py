@@ -145,7 +145,6 @@ failures:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import UP, Step, diff, expand, plan
 from ansible_collections.minato.fleet.plugins.module_utils._systemd_units_host import FailedError, Failure, Host
 
@@ -212,7 +211,6 @@ def tell(result: dict[str, Any], failures: list[Failure], left: list[str], units
 
 def main() -> None:
     """Run the module."""
-    behind_the_apps()
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
