@@ -97,6 +97,7 @@ class Host:
         self._prefix = prefix
         self._node_bin = node_bin
         self._peaks: dict[str, int] = {}  # bytes, by the app's name, while it starts
+        self._listed: dict[str, str] = {}  # what `pm2 jlist` said, by user, until something is done: each call costs
 
     # Reading
 
@@ -143,7 +144,8 @@ class Host:
 
     def processes(self, user: str, home: str) -> tuple[Process, ...]:
         """Ask a user's daemon, which must be there, for its processes."""
-        output = self._pm2(user, home, "jlist")
+        output = self._listed.get(user) or self._pm2(user, home, "jlist")
+        self._listed[user] = output
         try:
             entries = parse_jlist(output)
         except ValueError as error:
@@ -270,6 +272,7 @@ class Host:
         elif step.action == "reload":
             self._run(["systemctl", "daemon-reload"])
         elif step.action in ("start_daemon", "restart_daemon"):
+            self._listed.pop(step.user, None)
             self._run(["systemctl", "reset-failed", unit_name(step.user)], any_rc=True)
             self._run(["systemctl", "restart", unit_name(step.user)])
         elif step.action == "enable":
@@ -350,6 +353,7 @@ class Host:
             pending = [app for app in pending if missing[app.name] > 0]
             if pending:
                 time.sleep(max(0.1, min(missing[app.name] for app in pending)))
+                self._listed.clear()
 
     def _missing(self, app: App, processes: Sequence[Process], began: float) -> float:
         """Return the seconds for which it has still to stay up; raises FailedError where it did not."""
@@ -392,6 +396,7 @@ class Host:
 
     def memory_peak(self, user: str, home: str, name: str) -> int:
         """Return the most memory that one of an app's processes has had, in bytes."""
+        self._listed.clear()
         return max((memory_peak(each.pid) for each in self._named(user, home, name)), default=0)
 
     def _of(self, app: App) -> list[Process]:
@@ -414,6 +419,8 @@ class Host:
         account = self._account(user)
         if account is None:
             raise FailedError(f"there is no user {user} on this host")
+        if arguments[0] not in ("jlist", "save"):
+            self._listed.pop(user, None)
         environment = {
             "PATH": f"{self._node_bin}:/usr/local/bin:/usr/bin:/bin",
             "HOME": account.home,

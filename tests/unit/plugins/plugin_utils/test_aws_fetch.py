@@ -105,7 +105,7 @@ def test_one_that_hangs_keeps_nobody_waiting() -> None:
         return seconds
 
     results = aws_pages.at_once([5.0, 0.0, 0.01], wait, 1, 0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
     assert [type(result) for _task, result in results] == [TimeoutError, float, float]
 
 
