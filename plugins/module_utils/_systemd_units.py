@@ -59,6 +59,7 @@ class Unit(NamedTuple):
     min_uptime: float = 0.0
     health_url: str = ""
     health_timeout: float = 0.0
+    warm_up: bool = False
 
 
 class Seen(NamedTuple):
@@ -132,6 +133,7 @@ def _expand(item: Json) -> Iterator[Unit]:
             min_uptime=float(item["min_uptime"]),
             health_url=said(health["health_url"]),
             health_timeout=health["health_timeout"],
+            warm_up=item["warm_up"],
         )
 
 

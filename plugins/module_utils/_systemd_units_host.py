@@ -85,6 +85,7 @@ class Host:
         self._book: Json = _read(self._books)
         self._peaks: dict[str, int] = {}
         self._complaints: dict[str, list[str]] = {}  # while a unit starts
+        self._warm: set[str] = set()
         self._shown: dict[str, dict[str, str]] = {}  # as last read
 
     # Reading
@@ -231,9 +232,6 @@ class Host:
                     "invocation": shown_now.get("InvocationID", ""),
                     "files": read[name],
                 }
-        for unit in units:
-            if unit.health_url and unit.name not in failed:
-                warm(unit.health_url)
         return failures
 
     def _prove(self, units: Sequence[Unit], began: float) -> list[Failure]:
@@ -262,9 +260,13 @@ class Host:
             where = f"; it was started in {unit.cwd}" if unit.cwd else ""
             return how_it_ended(shown, log, self._peaks.get(unit.name, 0)) + where, log
         up = active in UP
+        wrong = complaint(unit.health_url) if up and unit.health_url else ""
+        if up and unit.warm_up and unit.health_url and not wrong and unit.name not in self._warm:
+            warm(unit.health_url)
+            self._warm.add(unit.name)
+            return "", ()  # it may have ended meanwhile
         if up and main:
             up = time.time() - parse_time(shown.get("ExecMainStartTimestamp", "")) >= unit.min_uptime
-        wrong = complaint(unit.health_url) if up and unit.health_url else ""
         if up and not wrong:
             return "up", ()
         waited = time.time() - began

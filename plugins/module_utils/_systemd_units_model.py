@@ -51,6 +51,7 @@ UNIT: Item = {
     "min_uptime": 2,
     "health_url": "",
     "health_timeout": 30,
+    "warm_up": False,
     "enabled": True,
     "state": "started",
 }
@@ -165,11 +166,12 @@ def model(units: Items) -> Item:
         template = "etc/systemd/system/unit.service.d/sandbox.conf.j2"
         files.append({"path": sandbox, "template": template, "vars": {"unit": rendered(unit)}})
         exposure.append(f"{DIRECTORY}/{stem}.service:{round(float(unit['exposure_max']) * 10)}:{name}")
-        keys = ("name", "instances", "working_directory", "min_uptime", "health_url", "health_timeout", "exposure_max")
+        keys = ("name", "instances", "working_directory", "min_uptime", "exposure_max")
+        asked = ("health_url", "health_timeout", "warm_up")
         files_read = [path.lstrip("-") for path in unit["environment_files"]]
         listed.append(
             {
-                **{key: unit[key] for key in (*keys, "enabled", "state")},
+                **{key: unit[key] for key in (*keys, *asked, "enabled", "state")},
                 "activation": kind,
                 "restart_on": list(dict.fromkeys([*files_read, *unit["restart_on"]])),
             }

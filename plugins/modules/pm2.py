@@ -132,6 +132,13 @@ options:
             within O(apps[].listen_timeout).
         type: str
         default: ""
+      warm_up:
+        description:
+          - Whether a start asks O(apps[].health_url) 300 times more once it answers, ten at once and for two seconds at
+            most, so that its first users find it warm.
+          - For what nobody uses yet; its answers decide nothing.
+        type: bool
+        default: false
       log_dir:
         description: Directory for C(out.log) and C(error.log). It has to exist and to be writable for the user.
         type: path
@@ -226,6 +233,7 @@ APP = {
     "max_restarts": {"type": "int", "default": 16},
     "exp_backoff_restart_delay": {"type": "int", "default": 100},
     "health_url": {"type": "str", "default": ""},
+    "warm_up": {"type": "bool", "default": False},
     "log_dir": {"type": "path", "required": True},
     "app": {"type": "str"},
 }
@@ -255,7 +263,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         started = {step.app for step in steps if step.action == "start"}
         for app in apps:
             ask(host, app)
-            if app["health_url"] and app["name"] in started:
+            if app["warm_up"] and app["health_url"] and app["name"] in started:
                 warm(app["health_url"])
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
 

@@ -87,6 +87,11 @@ def _in_slots(apps: list[App], running: Running, manager: str) -> t.Iterator[tup
             yield from ((app, slot) for slot in running.get(app["name"], ("a",)))
 
 
+def _beside(app: App, running: Running | None) -> bool:
+    """Whether what is started now has another one beside it, which serves meanwhile."""
+    return len((running or {}).get(app["name"], ())) > 1
+
+
 def running(live: t.Mapping[str, str | None], name: str = "", slot: str = "") -> dict[str, list[str]]:
     """The slots that each app is to run in: the one that serves, and for the app with that name one beside it.
 
@@ -288,6 +293,7 @@ def pm2_apps(apps: list[App], running: Running | None = None) -> list[Item]:
             "listen_timeout": 15000,
             "wait_ready": app["wait_ready"],
             "health_url": f"http://127.0.0.1:{ports(app, slot)[0]}{app['health_path']}",
+            "warm_up": _beside(app, running),
             "log_dir": log_dir(app),
         }
         for app, slot in _in_slots(apps, running or {}, "pm2")
@@ -301,10 +307,10 @@ def pm2_node_bin(apps: list[App]) -> str:
 
 def systemd_units(apps: list[App], running: Running | None = None) -> list[Item]:
     """Input of the role systemd_unit. Of an app with several processes each has its port for its instance's name."""
-    return [_systemd_unit(app, slot) for app, slot in _in_slots(apps, running or {}, "systemd")]
+    return [_systemd_unit(app, slot, _beside(app, running)) for app, slot in _in_slots(apps, running or {}, "systemd")]
 
 
-def _systemd_unit(app: App, slot: str) -> Item:
+def _systemd_unit(app: App, slot: str, beside: bool) -> Item:
     several = app["instances"] > 1
     port = "%i" if several else str(ports(app, slot)[0])
     if app["runtime"] == "python":
@@ -329,6 +335,7 @@ def _systemd_unit(app: App, slot: str) -> Item:
         "settings": {"LogsDirectory": app["name"], "LogsDirectoryMode": "0750"},
         "restart_on": [slot_env_path(app, slot)],
         "health_url": f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}{app['health_path']}",
+        "warm_up": beside,
     }
 
 

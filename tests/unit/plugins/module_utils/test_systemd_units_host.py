@@ -22,6 +22,7 @@ ITEM = {
     "min_uptime": 0,
     "health_url": "",
     "health_timeout": 0,
+    "warm_up": False,
     "enabled": True,
     "state": "started",
 }

@@ -27,6 +27,15 @@ def test_filter(case: dict[str, t.Any], fleet: dict[str, t.Any]) -> None:
     assert FILTERS[case["filter"]](apps, *further) == case["gives"]
 
 
+@pytest.mark.parametrize(
+    ("name", "given"), [("voicedrive-api", "pm2_apps"), ("morizo-aiv2", "systemd_units")], ids=["PM2", "systemd"]
+)
+def test_what_is_started_beside_another_is_warmed_up(name: str, given: str, fleet: dict[str, t.Any]) -> None:
+    apps = FILTERS["select_apps"](fleet["fleet_apps"], [name])
+    for slots, wanted in ((["a"], [False]), (["a", "b"], [True, True])):
+        assert [each["warm_up"] for each in FILTERS[given](apps, {name: slots})] == wanted
+
+
 def test_a_build_on_the_controller_is_given_the_environment_and_no_secret(fleet: dict[str, t.Any]) -> None:
     fleet["fleet_apps"][0]["build_on"] = "controller"
     apps = FILTERS["select_apps"](fleet["fleet_apps"], ["medical-api"])
