@@ -237,8 +237,12 @@ class Host:
 
     # Changing
 
-    def apply(self, wanted: Wanted, homes: Mapping[str, str], left: Sequence[Step]) -> list[Step]:
+    def apply(
+        self, wanted: Wanted, homes: Mapping[str, str], left: Sequence[Step], started: Callable[[str], None]
+    ) -> list[Step]:
         """Carry out the plan `left` phase by phase; then prove that nothing is left to do.
+
+        `started` is called with the name of each app that was started, while its min_uptime runs.
 
         What runs shows only once PM2 is installed, and a daemon that comes up brings the saved list back: the plan is
         made anew then.
@@ -255,6 +259,9 @@ class Host:
                     error.facts["steps"] = [str(each) for each in taken]
                     raise
             if "start" in phase:
+                for step in due:
+                    if step.action == "start":
+                        started(step.app)
                 self._prove({(step.user, step.app) for step in due}, wanted)
             if due and phase in (INSTALL, DAEMON):
                 left = plan(self.read(homes), wanted)

@@ -208,7 +208,7 @@ log:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.minato.fleet.plugins.module_utils._health import wait_until_healthy, warm
+from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, wait_until_healthy, warm
 from ansible_collections.minato.fleet.plugins.module_utils._pm2 import RefusedError, diff, log_file, plan
 from ansible_collections.minato.fleet.plugins.module_utils._pm2_host import FailedError, Host, last_words
 from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
@@ -258,13 +258,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     shown = diff(steps)
     if not module.check_mode:
         host.remember(wanted, apps, leavings)
+        urls = {app["name"]: app["health_url"] for app in apps if app["warm_up"] and app["health_url"]}
+
+        def started(name: str) -> None:
+            if name in urls and not complaint(urls[name]):
+                warm(urls.pop(name))
+
         if steps:
-            steps = host.apply(wanted, homes, steps)
-        started = {step.app for step in steps if step.action == "start"}
+            steps = host.apply(wanted, homes, steps, started)
         for app in apps:
             ask(host, app)
-            if app["warm_up"] and app["health_url"] and app["name"] in started:
-                warm(app["health_url"])
+        for step in steps:
+            if step.action == "start" and step.app in urls:  # it did not answer at once
+                warm(urls[step.app])
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
 
 
