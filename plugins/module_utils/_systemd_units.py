@@ -59,7 +59,7 @@ class Unit(NamedTuple):
     min_uptime: float = 0.0
     health_url: str = ""
     health_timeout: float = 0.0
-    warm_up: bool = False
+    warm_up_url: str = ""
 
 
 class Seen(NamedTuple):
@@ -133,7 +133,7 @@ def _expand(item: Json) -> Iterator[Unit]:
             min_uptime=float(item["min_uptime"]),
             health_url=said(health["health_url"]),
             health_timeout=health["health_timeout"],
-            warm_up=item["warm_up"],
+            warm_up_url=said(item["warm_up_url"]),
         )
 
 

@@ -261,8 +261,8 @@ class Host:
             return how_it_ended(shown, log, self._peaks.get(unit.name, 0)) + where, log
         up = active in UP
         wrong = complaint(unit.health_url) if up and unit.health_url else ""
-        if up and unit.warm_up and unit.health_url and not wrong and unit.name not in self._warm:
-            warm(unit.health_url)
+        if up and unit.warm_up_url and not wrong and unit.name not in self._warm:
+            warm(unit.warm_up_url)
             self._warm.add(unit.name)
             return "", ()  # it may have ended meanwhile
         if up and main:

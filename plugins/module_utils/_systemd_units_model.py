@@ -51,7 +51,7 @@ UNIT: Item = {
     "min_uptime": 2,
     "health_url": "",
     "health_timeout": 30,
-    "warm_up": False,
+    "warm_up_url": "",
     "enabled": True,
     "state": "started",
 }
@@ -167,7 +167,7 @@ def model(units: Items) -> Item:
         files.append({"path": sandbox, "template": template, "vars": {"unit": rendered(unit)}})
         exposure.append(f"{DIRECTORY}/{stem}.service:{round(float(unit['exposure_max']) * 10)}:{name}")
         keys = ("name", "instances", "working_directory", "min_uptime", "exposure_max")
-        asked = ("health_url", "health_timeout", "warm_up")
+        asked = ("health_url", "health_timeout", "warm_up_url")
         files_read = [path.lstrip("-") for path in unit["environment_files"]]
         listed.append(
             {

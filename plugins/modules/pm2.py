@@ -132,13 +132,13 @@ options:
             within O(apps[].listen_timeout).
         type: str
         default: ""
-      warm_up:
+      warm_up_url:
         description:
-          - Whether a start asks O(apps[].health_url) 300 times more once it answers, ten at once and for two seconds at
-            most, so that its first users find it warm.
-          - For what nobody uses yet; its answers decide nothing.
-        type: bool
-        default: false
+          - URL that is asked 300 times after a start, ten at once and for two seconds at most, so that its first users
+            find it warm. Empty for none.
+          - For what nobody uses yet. The answers decide nothing.
+        type: str
+        default: ""
       log_dir:
         description: Directory for C(out.log) and C(error.log). It has to exist and to be writable for the user.
         type: path
@@ -233,7 +233,7 @@ APP = {
     "max_restarts": {"type": "int", "default": 16},
     "exp_backoff_restart_delay": {"type": "int", "default": 100},
     "health_url": {"type": "str", "default": ""},
-    "warm_up": {"type": "bool", "default": False},
+    "warm_up_url": {"type": "str", "default": ""},
     "log_dir": {"type": "path", "required": True},
     "app": {"type": "str"},
 }
@@ -258,7 +258,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     shown = diff(steps)
     if not module.check_mode:
         host.remember(wanted, apps, leavings)
-        urls = {app["name"]: app["health_url"] for app in apps if app["warm_up"] and app["health_url"]}
+        urls = {app["name"]: app["warm_up_url"] for app in apps if app["warm_up_url"]}
 
         def started(name: str) -> None:
             if name in urls and not complaint(urls[name]):

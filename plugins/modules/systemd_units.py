@@ -71,13 +71,13 @@ options:
         description: How long it may take until O(units[].health_url) answers 200, in seconds.
         type: float
         default: 30
-      warm_up:
+      warm_up_url:
         description:
-          - Whether a start asks O(units[].health_url) 300 times more once it answers, ten at once and for two seconds
-            at most, so that its first users find it warm.
-          - For what nobody uses yet; its answers decide nothing.
-        type: bool
-        default: false
+          - URL that is asked 300 times once O(units[].health_url) answers after a start, ten at once and for two
+            seconds at most, so that its first users find it warm. Empty for none.
+          - For what nobody uses yet. The answers decide nothing.
+        type: str
+        default: ""
       exposure_max:
         description: The task fails where C(systemd-analyze security) gives its service more than this.
         type: float
@@ -164,7 +164,7 @@ UNIT = {
     "min_uptime": {"type": "float", "default": 2},
     "health_url": {"type": "str", "default": ""},
     "health_timeout": {"type": "float", "default": 30},
-    "warm_up": {"type": "bool", "default": False},
+    "warm_up_url": {"type": "str", "default": ""},
     "exposure_max": {"type": "float", "default": 2.5},
     "enabled": {"type": "bool", "default": True},
     "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},

@@ -87,9 +87,10 @@ def _in_slots(apps: list[App], running: Running, manager: str) -> t.Iterator[tup
             yield from ((app, slot) for slot in running.get(app["name"], ("a",)))
 
 
-def _beside(app: App, running: Running | None) -> bool:
-    """Whether what is started now has another one beside it, which serves meanwhile."""
-    return len((running or {}).get(app["name"], ())) > 1
+def _warm_up_path(app: App, running: Running | None) -> str:
+    """What is asked before users come: nothing where they are there already, and no other slot serves them."""
+    beside = len((running or {}).get(app["name"], ())) > 1
+    return str(app["warm_up_path"] or app["health_path"]) if beside else ""
 
 
 def running(live: t.Mapping[str, str | None], name: str = "", slot: str = "") -> dict[str, list[str]]:
@@ -293,10 +294,11 @@ def pm2_apps(apps: list[App], running: Running | None = None) -> list[Item]:
             "listen_timeout": 15000,
             "wait_ready": app["wait_ready"],
             "health_url": f"http://127.0.0.1:{ports(app, slot)[0]}{app['health_path']}",
-            "warm_up": _beside(app, running),
+            "warm_up_url": f"http://127.0.0.1:{ports(app, slot)[0]}{warm_up}" if warm_up else "",
             "log_dir": log_dir(app),
         }
         for app, slot in _in_slots(apps, running or {}, "pm2")
+        for warm_up in [_warm_up_path(app, running)]
     ]
 
 
@@ -307,16 +309,19 @@ def pm2_node_bin(apps: list[App]) -> str:
 
 def systemd_units(apps: list[App], running: Running | None = None) -> list[Item]:
     """Input of the role systemd_unit. Of an app with several processes each has its port for its instance's name."""
-    return [_systemd_unit(app, slot, _beside(app, running)) for app, slot in _in_slots(apps, running or {}, "systemd")]
+    return [
+        _systemd_unit(app, slot, _warm_up_path(app, running)) for app, slot in _in_slots(apps, running or {}, "systemd")
+    ]
 
 
-def _systemd_unit(app: App, slot: str, beside: bool) -> Item:
+def _systemd_unit(app: App, slot: str, warm_up: str) -> Item:
     several = app["instances"] > 1
     port = "%i" if several else str(ports(app, slot)[0])
     if app["runtime"] == "python":
         program = [f"{slot_dir(app, slot)}/.venv/bin/{app['script']}"]
     else:
         program = [f"{node_bin(app)}/node", app["script"]]
+    origin = f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}"
     # The environment file has the first one's port for all of them.
     own_port = ["/usr/bin/env", f"PORT={port}"] if several or slot != "a" else []
     return {
@@ -334,8 +339,8 @@ def _systemd_unit(app: App, slot: str, beside: bool) -> Item:
         "min_uptime": MIN_UPTIME,
         "settings": {"LogsDirectory": app["name"], "LogsDirectoryMode": "0750"},
         "restart_on": [slot_env_path(app, slot)],
-        "health_url": f"{'https' if app['serves_tls'] else 'http'}://127.0.0.1:{port}{app['health_path']}",
-        "warm_up": beside,
+        "health_url": f"{origin}{app['health_path']}",
+        "warm_up_url": f"{origin}{warm_up}" if warm_up else "",
     }
 
 

@@ -22,7 +22,7 @@ ITEM = {
     "min_uptime": 0,
     "health_url": "",
     "health_timeout": 0,
-    "warm_up": False,
+    "warm_up_url": "",
     "enabled": True,
     "state": "started",
 }

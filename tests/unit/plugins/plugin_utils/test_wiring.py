@@ -32,8 +32,11 @@ def test_filter(case: dict[str, t.Any], fleet: dict[str, t.Any]) -> None:
 )
 def test_what_is_started_beside_another_is_warmed_up(name: str, given: str, fleet: dict[str, t.Any]) -> None:
     apps = FILTERS["select_apps"](fleet["fleet_apps"], [name])
-    for slots, wanted in ((["a"], [False]), (["a", "b"], [True, True])):
-        assert [each["warm_up"] for each in FILTERS[given](apps, {name: slots})] == wanted
+    for path, asked in (("", "/health"), ("/warm-up", "/warm-up")):
+        apps[0]["warm_up_path"] = path
+        for slots, wanted in ((["a"], [""]), (["a", "b"], [asked, asked])):
+            urls = [each["warm_up_url"] for each in FILTERS[given](apps, {name: slots})]
+            assert ["/" + url.rpartition("/")[2] if url else "" for url in urls] == wanted
 
 
 def test_a_build_on_the_controller_is_given_the_environment_and_no_secret(fleet: dict[str, t.Any]) -> None:
