@@ -10,21 +10,13 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.minato.fleet.molecule.shared.load import asking
+from ansible_collections.minato.fleet.plugins.module_utils._release_hooks import POINTS as HOOKS
 
 CATALOG = Path(__file__).resolve().parents[1] / "inventory" / "group_vars" / "all" / "apps.yml"
 NAME, PATH = "voicedrive-api", "/api/social/posts"
 POINTS = f"/var/log/{NAME}/points"
 LINKS = (".env", "RELEASE.json")  # that a release is given on its host
-PASSED = [
-    "before_fetch",
-    "before_build",
-    "after_build",
-    "before_migrate",
-    "before_start",
-    "before_switch",
-    "after_switch",
-]
-HOOKS = [*PASSED, "on_failure"]
+PASSED = [point for point in HOOKS if point != "on_failure"]
 
 
 def catalog(**changes: Any) -> list[dict[str, Any]]:
