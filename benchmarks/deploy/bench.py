@@ -151,6 +151,20 @@ def place(site: Site) -> Json:
     return {"host": site.address, "port": 443, "ssl": site.tls, "server_hostname": site.name}
 
 
+def run(wanted: plan.Plan, keep: Callable[[list[Json]], None]) -> None:
+    """Ours, then the other ways; what is known so far is kept after each."""
+    bench = Bench(wanted)
+    for app in APPS:
+        if wanted.deploys:
+            bench.measure(app, "fleet", bench.ours(app))
+            keep(bench.phases)
+    for rival in rivals.rivals() if wanted.rivals else []:
+        rival.prepare(bench.commits[rival.app][0])
+        bench.measure(rival.app, rival.way, bench.theirs(rival))
+        keep(bench.phases)
+        rival.end()
+
+
 def main() -> None:
     try:
         wanted = plan.Plan.told(os.environ)
@@ -171,16 +185,8 @@ def main() -> None:
 
     try:
         world.build()
-        bench = Bench(wanted)
-        for app in APPS:
-            if wanted.deploys:
-                bench.measure(app, "fleet", bench.ours(app))
-                keep(bench.phases)
-        for rival in rivals.rivals() if wanted.rivals else []:
-            rival.prepare(bench.commits[rival.app][0])
-            bench.measure(rival.app, rival.way, bench.theirs(rival))
-            keep(bench.phases)
-            rival.end()
+        with world.niceness_counts():
+            run(wanted, keep)
     finally:
         world.remove()
     where = world.WORK.relative_to(world.ROOT)

@@ -5,12 +5,14 @@ Import it as ansible_collections.minato.fleet.benchmarks.deploy.world.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ FLEET = (
 # Of whoever logs in to the host.
 PATH = "/opt/node/20/bin:/opt/pm2/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LAST = 19  # niceness
+GROUPED = Path("/proc/sys/kernel/sched_autogroup_enabled")
 Json = dict[str, Any]
 
 
@@ -39,6 +42,19 @@ def build() -> None:
     _must("what Redis needs in containers", *FLEET, str(SCENARIO / "prepare.yml"))
     _must("site.yml", *FLEET, "playbooks/site.yml")
     _wait_for_users()
+
+
+@contextlib.contextmanager
+def niceness_counts() -> Iterator[None]:
+    """Between sessions too. Where the kernel gives each session an equal part, every task that Ansible runs has one."""
+    before = GROUPED.read_text(encoding="ascii") if GROUPED.exists() else ""
+    if before:
+        GROUPED.write_text("0", encoding="ascii")
+    try:
+        yield
+    finally:
+        if before:
+            GROUPED.write_text(before, encoding="ascii")
 
 
 def _wait_for_users() -> None:
