@@ -13,10 +13,10 @@ import time
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from ansible_collections.minato.fleet.plugins.module_utils._health import complaint, in_order, wait_until_healthy, warm
+from ansible_collections.minato.fleet.plugins.module_utils._memory_watch import MemoryWatch
 from ansible_collections.minato.fleet.plugins.module_utils._processes import (
     TIMESTAMPS,
     UnseenError,
-    memory_peak,
     parse_time,
     working_directory,
 )
@@ -45,7 +45,7 @@ _PATIENCE = 30.0  # seconds beyond min_uptime and health_timeout, for a busy hos
 _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NeedDaemonReload", "MainPID", "NRestarts"),
     *("InvocationID", "ExecMainStartTimestamp", "ActiveEnterTimestamp", "ExecMainCode", "ExecMainStatus"),
-    *("FragmentPath", "DropInPaths", "MemoryMax", "MemoryPeak", "MemoryCurrent"),
+    *("FragmentPath", "DropInPaths", "Slice", "MemoryMax", "MemoryPeak", "MemoryCurrent"),
 )
 
 # AnsibleModule.run_command, as far as it is used here: returns rc, stdout, stderr.
@@ -83,7 +83,7 @@ class Host:
         self._books = f"{BOOKS}/{name}.json"
         self._check_mode = check_mode
         self._book: Json = _read(self._books)
-        self._peaks: dict[str, int] = {}
+        self._peaks: dict[str, int] = {}  # bytes, while a unit starts
         self._complaints: dict[str, list[str]] = {}  # while a unit starts
         self._warm: set[str] = set()
         self._shown: dict[str, dict[str, str]] = {}  # as last read
@@ -223,8 +223,9 @@ class Host:
         }
         began = time.time()
         self._run(["systemctl", "reset-failed", "--", *names], any_rc=True)
-        self._run(["systemctl", "restart", "--", *names], any_rc=True)  # one that fails is judged by what it left
-        failures = self._prove(units, began)
+        with MemoryWatch({name: shown[name].get("Slice", "") for name in names}, self._peaks):
+            self._run(["systemctl", "restart", "--", *names], any_rc=True)  # one that fails is judged by what it left
+            failures = self._prove(units, began)
         failed = {failure.unit.name for failure in failures}
         for name, shown_now in self.show(names).items():
             if name not in failed:
@@ -251,8 +252,6 @@ class Host:
         for key in ("MemoryPeak", "MemoryCurrent"):
             if shown.get(key, "").isdigit() and int(shown[key]) < 1 << 60:
                 self._peaks[unit.name] = max(self._peaks.get(unit.name, 0), int(shown[key]))
-        main = int(shown.get("MainPID") or 0)
-        self._peaks[unit.name] = max(self._peaks.get(unit.name, 0), memory_peak(main) if main else 0)
         active = shown.get("ActiveState", "absent")
         ended = active in DOWN or shown.get("SubState") == "auto-restart" or int(shown.get("NRestarts") or 0) > 0
         if ended:
@@ -265,7 +264,7 @@ class Host:
             warm(unit.warm_up_url)
             self._warm.add(unit.name)
             return "", ()  # it may have ended meanwhile
-        if up and main:
+        if up and int(shown.get("MainPID") or 0):
             up = time.time() - parse_time(shown.get("ExecMainStartTimestamp", "")) >= unit.min_uptime
         if up and not wrong:
             return "up", ()

@@ -53,6 +53,17 @@ test('health names the release and follows the database', async () => {
   assert.equal(bad.body.database, 'no answer within 2000 ms');
 });
 
+test('warming up asks for the list of the staff, and shows nothing of it', async () => {
+  const asked = [];
+  database.answer = (text) => {
+    asked.push(text);
+    return { rowCount: 1, rows: [{ name: '看護師' }] };
+  };
+  const warm = await call('GET', '/warm-up', { token: null });
+  assert.deepEqual(warm, { status: 200, body: { status: 'warm', bytes: JSON.stringify([{ name: '看護師' }]).length } });
+  assert.match(asked[0], /^SELECT \* FROM staff /);
+});
+
 test('nothing under /api/medical answers without a valid token', async () => {
   const forged = jwt.sign({ sub: 'test' }, 'another secret of some 32 characters');
   const unsigned = jwt.sign({ sub: 'test' }, null, { algorithm: 'none' });

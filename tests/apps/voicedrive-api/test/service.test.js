@@ -53,7 +53,16 @@ test('version says which process of which release answers', async () => {
   assert.equal(body.cwd, process.cwd());
 });
 
-test('nothing but health, version, joining and logging in answers without a session', async () => {
+test('warming up reads the list, and shows nothing of it to anybody', async () => {
+  const warm = await call(first.base, 'GET', '/warm-up');
+  assert.equal(warm.status, 200);
+  assert.deepEqual(Object.keys(warm.body), ['status', 'bytes']);
+  assert.ok(warm.body.bytes >= 2);
+  const outside = await fetch(`http://${first.base}/warm-up`, { headers: { 'X-Forwarded-For': '203.0.113.5' } });
+  assert.equal(outside.status, 404);
+});
+
+test('nothing but health, version, warming up, joining and logging in answers without a session', async () => {
   const wanted = [['GET', '/posts'], ['POST', '/posts'], ['GET', '/posts/1'], ['GET', '/posts/1/comments'], ['DELETE', '/sessions']];
   for (const [method, path] of wanted) {
     for (const wrong of [undefined, 'x']) {
