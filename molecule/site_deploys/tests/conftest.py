@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,15 @@ class App:
         files = {name.replace("__", "/").replace("_DOT_", "."): text for name, text in changes.items()}
         return str(git.push("minato-site_deploys-outside", self.name, ROOT / "tests" / "apps" / self.name, files))
 
-    def says(self) -> dict[str, Any]:
-        """What the app says of itself to its users."""
-        status, _headers, health = self.site.ask("GET", HEALTH[self.name])
-        assert status == 200, health
-        return dict(health)
+    def says(self, seconds: float = 20) -> dict[str, Any]:
+        """What the app says of itself to its users. On a busy machine its database may be late for the health check."""
+        deadline = time.monotonic() + seconds
+        while True:
+            status, _headers, health = self.site.ask("GET", HEALTH[self.name])
+            if status == 200:
+                return dict(health)
+            assert time.monotonic() < deadline, health
+            time.sleep(1)
 
     def slot(self) -> str:
         """The slot that serves."""

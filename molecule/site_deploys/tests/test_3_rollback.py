@@ -53,7 +53,7 @@ def test_the_list_shows_what_really_runs(app_named: Any, play: Any, host: Any) -
     serving, old = app.says()["release"], sorted(set(app.releases()) - {app.says()["release"]})[0]
     host.check_output(
         f"systemd-run --quiet --unit=stale-{app.name} --uid={app.name}"
-        f" --working-directory={app.home}/releases/{old} sleep 60"
+        f" --working-directory={app.home}/releases/{old} sleep 600"
     )
     run = play("releases", app=app.name)
     host.check_output(f"systemctl stop stale-{app.name}")
