@@ -19,7 +19,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.minato.fleet.benchmarks.deploy.figures import Answer, Closing
@@ -254,36 +254,43 @@ class Users(NamedTuple):
 
 
 @contextlib.contextmanager
+def _loop() -> Iterator[Callable[[Coroutine[Any, Any, None]], Any]]:
+    """A loop of its own, in a thread of its own; yields what begins something in it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield lambda run: asyncio.run_coroutine_threadsafe(run, loop)
+    finally:
+        time.sleep(0.5)  # what was cancelled ends
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
 def using(load: Load, listeners: list[Listener]) -> Iterator[Users]:
     """Let them all ask and listen until the block ends; yields once every WebSocket is open.
+
+    Whoever asks does not wait while the others, all at once, open their WebSockets again.
 
     Raises:
         TimeoutError: They are not open in time.
     """
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    def begin(run: Coroutine[Any, Any, None]) -> Any:
-        return asyncio.run_coroutine_threadsafe(run, loop)
-
     users = Users(load, listeners)
-    listening = [begin(listener.run()) for listener in listeners]
-    try:
-        if not users.wait():
-            raise TimeoutError("Not all WebSockets could be opened. See what the app logs.")
-        asking = begin(load.run())
+    with _loop() as listen, _loop() as ask:
+        listening = [listen(listener.run()) for listener in listeners]
         try:
-            yield users
+            if not users.wait():
+                raise TimeoutError("Not all WebSockets could be opened. See what the app logs.")
+            asking = ask(load.run())
+            try:
+                yield users
+            finally:
+                if asking.done():
+                    asking.result()  # an error of this client
+                asking.cancel()
+                ask(load.finish()).result()
         finally:
-            if asking.done():
-                asking.result()  # an error of this client
-            asking.cancel()
-            begin(load.finish()).result()
-    finally:
-        for listener in listening:
-            listener.cancel()
-        time.sleep(0.5)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+            for listener in listening:
+                listener.cancel()

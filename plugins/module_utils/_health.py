@@ -9,12 +9,15 @@ import itertools
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
+
+from ansible_collections.minato.fleet.plugins.module_utils._priority import behind_the_apps
 
 _ANSWER_WITHIN = 5.0  # seconds for one answer
 _SHOWN = 500  # bytes of an answer that are worth showing
-_WARM_REQUESTS, _WARM_AT_ONCE, _WARM_WITHIN = 300, 10, 2.0  # the last in seconds
+_WARM_REQUESTS, _WARM_RATE, _WARM_AT_ONCE = 200, 125, 4
+_WARM_WITHIN = 2.0  # seconds
 
 
 def complaint(url: str) -> str:
@@ -56,20 +59,24 @@ def wait_until_healthy(url: str, seconds: float) -> str:
         time.sleep(0.5)
 
 
-def warm(url: str) -> None:
-    """Ask a process that has just been started again and again, before its users do.
+def warm(urls: Sequence[str]) -> None:
+    """Ask processes that have just been started again and again, each in its turn, before their users do.
 
-    What it does for the first time takes many times as long: code is compiled, connections to its database are opened.
-    Nothing depends on its answers.
+    What they do for the first time takes many times as long: code is compiled, connections to a database are opened.
+    Whoever serves meanwhile has the same processors and the same database: so not all is asked at once.
+    Nothing depends on the answers.
     """
-    end = time.monotonic() + _WARM_WITHIN
-    left = threading.Semaphore(_WARM_REQUESTS)
+    began = time.monotonic()
 
-    def ask() -> None:
-        while time.monotonic() < end and left.acquire(blocking=False):
-            complaint(url)
+    def ask(first: int) -> None:
+        behind_the_apps()
+        for turn in range(first, _WARM_REQUESTS, _WARM_AT_ONCE):
+            time.sleep(max(0.0, began + turn / _WARM_RATE - time.monotonic()))
+            if time.monotonic() > began + _WARM_WITHIN:
+                return
+            complaint(urls[turn % len(urls)])
 
-    askers = [threading.Thread(target=ask, daemon=True) for _number in range(_WARM_AT_ONCE)]
+    askers = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(_WARM_AT_ONCE)]
     for asker in askers:
         asker.start()
     for asker in askers:

@@ -10,5 +10,5 @@ _NICENESS = 10
 
 
 def behind_the_apps() -> None:
-    """Let what serves users go first. Neither systemd nor PM2 hands this on to what it starts."""
+    """Let what serves users go first, before this thread and what it starts; systemd and PM2 do not hand it on."""
     os.nice(_NICENESS)

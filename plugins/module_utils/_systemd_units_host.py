@@ -41,6 +41,7 @@ from ansible_collections.minato.fleet.plugins.module_utils._systemd_units import
 
 BOOKS = "/var/lib/minato/systemd_units"  # root's alone
 LOG_LINES = 40
+_COLD = "cold"
 _PATIENCE = 30.0  # seconds beyond min_uptime and health_timeout, for a busy host
 _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "NeedDaemonReload", "MainPID", "NRestarts"),
@@ -241,14 +242,24 @@ class Host:
         while pending:
             shown = self.show([unit.name for unit in pending])
             verdicts = {unit: self._judge(unit, shown[unit.name], began) for unit in pending}
-            failures += [Failure(unit, what, log) for unit, (what, log) in verdicts.items() if what not in ("", "up")]
-            pending = [unit for unit, (what, _log) in verdicts.items() if not what]
-            if pending:
+            undecided = ("", _COLD)
+            failures += [
+                Failure(unit, what, log) for unit, (what, log) in verdicts.items() if what not in ("up", *undecided)
+            ]
+            pending = [unit for unit, (what, _log) in verdicts.items() if what in undecided]
+            cold = [unit for unit in pending if unit.warm_up_url and unit.name not in self._warm]
+            if cold and all(verdicts[unit][0] == _COLD for unit in cold):  # those of an app together
+                warm([unit.warm_up_url for unit in cold])
+                self._warm.update(unit.name for unit in cold)
+            elif pending:
                 time.sleep(0.2)
         return failures
 
     def _judge(self, unit: Unit, shown: Mapping[str, str], began: float) -> tuple[str, tuple[str, ...]]:
-        """Say `up`, nothing while it has still to prove itself, or why it is not up, with the end of its journal."""
+        """Say `up`, nothing while it has still to prove itself, or why it is not up, with the end of its journal.
+
+        One that is well, and has still to be warmed up, is `_COLD`.
+        """
         for key in ("MemoryPeak", "MemoryCurrent"):
             if shown.get(key, "").isdigit() and int(shown[key]) < 1 << 60:
                 self._peaks[unit.name] = max(self._peaks.get(unit.name, 0), int(shown[key]))
@@ -261,9 +272,7 @@ class Host:
         up = active in UP
         wrong = complaint(unit.health_url) if up and unit.health_url else ""
         if up and unit.warm_up_url and not wrong and unit.name not in self._warm:
-            warm(unit.warm_up_url)
-            self._warm.add(unit.name)
-            return "", ()  # it may have ended meanwhile
+            return _COLD, ()
         if up and int(shown.get("MainPID") or 0):
             up = time.time() - parse_time(shown.get("ExecMainStartTimestamp", "")) >= unit.min_uptime
         if up and not wrong:

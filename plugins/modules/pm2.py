@@ -134,8 +134,8 @@ options:
         default: ""
       warm_up_url:
         description:
-          - URL that is asked 300 times after a start, ten at once and for two seconds at most, so that its first users
-            find it warm. Empty for none.
+          - URL that is asked 200 times after a start, within two seconds, so that its first users find it warm.
+            Empty for none.
           - For what nobody uses yet. The answers decide nothing.
         type: str
         default: ""
@@ -262,7 +262,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
         def started(name: str) -> None:
             if name in urls and not complaint(urls[name]):
-                warm(urls.pop(name))
+                warm([urls.pop(name)])
 
         if steps:
             steps = host.apply(wanted, homes, steps, started)
@@ -270,7 +270,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             ask(host, app)
         for step in steps:
             if step.action == "start" and step.app in urls:  # it did not answer at once
-                warm(urls[step.app])
+                warm([urls[step.app]])
     return {"changed": bool(steps), "steps": [str(step) for step in steps], "leavings": leavings, "diff": shown}
 
 

@@ -73,8 +73,8 @@ options:
         default: 30
       warm_up_url:
         description:
-          - URL that is asked 300 times once O(units[].health_url) answers after a start, ten at once and for two
-            seconds at most, so that its first users find it warm. Empty for none.
+          - URL that is asked once O(units[].health_url) answers after a start, so that its first users find it warm.
+            The units that are started together are asked 200 times in all, within two seconds. Empty for none.
           - For what nobody uses yet. The answers decide nothing.
         type: str
         default: ""

@@ -62,14 +62,15 @@ def test_stays_unhealthy(url: str) -> None:
 
 def test_what_was_just_started_is_asked_until_it_is_warm(url: str) -> None:
     App.answers = [(200, b"ok"), (503, b"too many")]
-    _health.warm(url)
-    assert App.asked == ["/health"] * 300, "and no answer ends it"
+    _health.warm([url, f"{url}/other"])
+    assert App.asked.count("/health") == 100
+    assert App.asked.count("/health/other") == 100, "and no answer ends it"
 
 
 def test_warming_takes_no_longer_than_it_may() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         began = time.monotonic()
-        _health.warm(f"http://127.0.0.1:{deaf.getsockname()[1]}/health")
+        _health.warm([f"http://127.0.0.1:{deaf.getsockname()[1]}/health"])
     assert 2 < time.monotonic() - began < 20, "two seconds, and those of the questions under way"
 
 
