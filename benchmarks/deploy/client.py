@@ -16,7 +16,9 @@ import asyncio
 import contextlib
 import itertools
 import json
+import random
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -31,6 +33,8 @@ WRITES = 20  # one request in so many writes
 PATIENCE = 20  # seconds until a request counts as unanswered
 OPEN = 5  # seconds that a WebSocket waits for to be let in
 PAUSE = 0.2  # seconds before a WebSocket that was not let in asks again
+APART = 1.0  # seconds within which those that ended together come back, each when it likes (RFC 6455, 7.2.3)
+SWITCH = 0.0005  # seconds that a thread of this client keeps the others waiting
 HEAD = re.compile(rb"HTTP/1\.1 (?P<status>\d{3})")
 LENGTH = re.compile(rb"\r\ncontent-length: *(?P<bytes>\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
@@ -227,6 +231,7 @@ class Listener:
                     except ConnectionClosed:
                         self.open = False
                         self.lost = (time.time(), socket.close_code or 0)
+                await asyncio.sleep(random.uniform(0, APART))
             except (OSError, WebSocketException):
                 await asyncio.sleep(PAUSE)
 
@@ -277,6 +282,7 @@ def using(load: Load, listeners: list[Listener]) -> Iterator[Users]:
     Raises:
         TimeoutError: They are not open in time.
     """
+    sys.setswitchinterval(SWITCH)
     users = Users(load, listeners)
     with _loop() as listen, _loop() as ask:
         listening = [listen(listener.run()) for listener in listeners]
