@@ -202,7 +202,8 @@ def test_a_broken_build_leaves_the_running_release_alone(host: Any) -> None:
     assert done.returncode != 0
     assert "line of the build" in done.stdout
     assert "`npm run build` ended with exit code 3" in done.stdout
-    assert f"Running is still {before}. Mend the cause and run again" in done.stdout
+    assert f"Running is still {before}." in done.stdout
+    assert "Mend the cause and run again" in done.stdout
     assert manifest(host)["id"] == before
     bad = json.loads(host.file(f"/opt/hello/releases/{wanted}.json").content_string)
     assert bad["state"] == "bad"
@@ -235,7 +236,8 @@ def test_a_release_that_a_command_of_the_app_refuses_is_taken_back_before_the_sw
     done = deploy(**QUICK, hooks={"before_switch": {"command": "echo not this one; exit 4"}})
     assert done.returncode != 0
     assert "`echo not this one; exit 4` ended with exit code 4" in done.stdout
-    assert f"Running is still {before}. Mend the cause and run again" in done.stdout
+    assert f"Running is still {before}." in done.stdout
+    assert "Mend the cause and run again" in done.stdout
     assert (manifest(host)["id"], live(host)) == (before, slot)
     assert json.loads(host.file(f"/opt/hello/releases/{wanted}.json").content_string)["state"] == "bad"
     last = json.loads(host.check_output("tail -n 1 /opt/hello/history.jsonl"))
