@@ -153,7 +153,8 @@ def complaint(module: AnsibleModule, remaining: list[Difference]) -> str:
 
 
 def last_words(module: AnsibleModule) -> str:
-    """Return the end of the unit's log."""
+    """Return the end of the unit's log, with what the journal has been sent and has not stored yet."""
+    module.run_command(["journalctl", "--sync"])
     command = ["journalctl", f"--unit={module.params['unit']}", "--lines=20", "--output=cat", "--no-pager"]
     return str(module.run_command(command)[1])
 

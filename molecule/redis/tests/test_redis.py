@@ -252,7 +252,7 @@ def test_a_bad_configuration_changes_nothing_and_its_line_is_shown(
 def test_what_only_the_start_shows_brings_the_old_configuration_back(host: Any, play_role: Any) -> None:
     """A port that another program has: no check of a file finds that."""
     host.run_expect([0], "systemd-run --quiet --unit=squatter python3 -m http.server --bind 127.0.0.1 6380")
-    host.run_expect([0], "for i in $(seq 50); do ss -ltn | grep -q :6380 && break; sleep 0.1; done")
+    host.run_expect([0], "timeout 60 bash -c 'until ss -ltn | grep -q :6380; do sleep 0.1; done'")
     try:
         refused = play_role("redis", {**INPUT, "redis_port": 6380})
         assert refused.returncode != 0
