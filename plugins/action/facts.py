@@ -55,6 +55,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self.validate_argument_spec({})
         done = self._low_level_execute_command(QUERY)
+        if done["rc"]:
+            said = str(done["stderr"] or done["stdout"]).strip()
+            raise AnsibleActionFail(f"the host runs no command for us (exit code {done['rc']}): {said}")
         try:
             return {"changed": False, "ansible_facts": facts(str(done["stdout"]))}
         except ValueError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from ansible_collections.minato.fleet.plugins.action.facts import facts
 
@@ -35,3 +38,15 @@ def test_another_system_is_named() -> None:
 def test_a_host_that_says_nothing() -> None:
     with pytest.raises(ValueError, match="an unknown system"):
         facts("")
+
+
+def test_a_host_that_runs_no_command_is_not_taken_for_another_system(tmp_path: Path) -> None:
+    """As a user with a shell that refuses."""
+    shell = tmp_path / "nologin"
+    shell.write_text("#!/bin/sh\necho This account is not available. >&2\nexit 3\n", encoding="utf-8")
+    shell.chmod(0o755)
+    where = ["--inventory=box-1,", "--connection=local", f"--extra-vars=ansible_shell_executable={shell}"]
+    command = ["ansible", "box-1", *where, "--module-name=minato.fleet.facts"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "the host runs no command for us (exit code 3): This account is not available." in done.stdout
