@@ -8,6 +8,7 @@ A deploy key goes through a pipe. What a killed run left locked is so told from 
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import re
 import socket
@@ -22,8 +23,12 @@ HISTORY = "~/.local/state/minato.fleet/history.jsonl"
 
 
 def holder() -> str:
-    """This run: who, on which machine, and the process that all of its tasks come from."""
-    return f"{getpass.getuser()}@{socket.gethostname()}, process {os.getppid()}"
+    """This run: who, on which machine, and the process that all of its tasks come from.
+
+    A task may outlive a run that is killed, and is another process's child then.
+    """
+    run = multiprocessing.parent_process() or multiprocessing.current_process()
+    return f"{getpass.getuser()}@{socket.gethostname()}, process {run.pid}"
 
 
 def is_over(other: str) -> bool:

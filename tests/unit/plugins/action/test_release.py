@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,31 @@ HERE = socket.gethostname()
 def test_a_run_that_runs_is_not_over() -> None:
     assert not is_over(holder())
     assert not is_over(f"root@{HERE}, process 1")
-    assert f"process {os.getppid()}" in holder()
+    assert f"process {os.getpid()}" in holder()
+
+
+def test_a_task_that_outlives_its_run_names_the_run_all_the_same(tmp_path: Path) -> None:
+    said, fork = tmp_path / "said", multiprocessing.get_context("fork")
+
+    def task(run: int) -> None:
+        while os.getppid() == run:
+            time.sleep(0.01)
+        (tmp_path / "fresh").write_text(holder(), encoding="utf-8")
+        (tmp_path / "fresh").rename(said)
+
+    def run() -> None:
+        fork.Process(target=task, args=(os.getpid(),)).start()
+        os._exit(0)
+
+    killed = fork.Process(target=run)
+    killed.start()
+    killed.join()
+    deadline = time.monotonic() + 60
+    while not said.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert said.read_text(encoding="utf-8").endswith(f"@{HERE}, process {killed.pid}")
+    assert is_over(said.read_text(encoding="utf-8"))
 
 
 def test_a_run_of_this_machine_that_is_no_more_is_over() -> None:
